@@ -1,0 +1,1 @@
+export type { HostAgent, HostAttachment } from './host-agent.ts';

@@ -1,0 +1,24 @@
+import type { GraphQLSchema } from 'graphql';
+import type { RequestContext, Viewer } from './viewer.ts';
+
+/**
+ * A service's subgraph, as the composition root sees it. Steps, reconcilers and other workers are offered
+ * beside it by the service's door (services/<name>/src/service.ts).
+ */
+export interface Subgraph {
+  readonly name: string;
+  readonly schema: GraphQLSchema;
+  /** What resolvers get: the request's context plus the service's own loaders, made per request. */
+  createContext(request: RequestContext): object;
+}
+
+/** What identity offers the gateway: the only authority on who a token stands for. */
+export interface Authenticator {
+  /**
+   * The viewer that an access token stands for, with the roles it has now.
+   * UNAUTHENTICATED when the token is malformed, forged, expired or its session has ended.
+   */
+  authenticate(accessToken: string): Promise<{ viewer: Viewer; expiresAt: Date }>;
+  /** The public keys of access tokens (RFC 7517). */
+  jwks(): Promise<{ keys: object[] }>;
+}

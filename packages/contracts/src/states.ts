@@ -1,0 +1,26 @@
+/** Names as in the public graph; packages/graphql gives each its description. */
+export const VM_STATES = [
+  'PENDING',
+  'PROVISIONING',
+  'STOPPED',
+  'STARTING',
+  'RUNNING',
+  'PAUSING',
+  'PAUSED',
+  'RESUMING',
+  'STOPPING',
+  'REBOOTING',
+  'MIGRATING',
+  'DELETING',
+  'DELETED',
+  'CRASHED',
+  'ERROR',
+  'UNKNOWN',
+] as const;
+export type VmState = (typeof VM_STATES)[number];
+
+export const HOST_STATES = ['ONLINE', 'OFFLINE', 'MAINTENANCE', 'DRAINING'] as const;
+export type HostState = (typeof HOST_STATES)[number];
+
+export const OPERATION_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLING', 'CANCELLED'] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];

@@ -1,0 +1,114 @@
+import { DomainError, type SessionId, type TenantId, type UserId } from '@novacron/core';
+
+/**
+ * Who may do what. A role is held in a tenant; `platform_admin` reaches every tenant and the fleet
+ * itself. One table: a new permission stops compiling until every role has said yes or no.
+ */
+export const ROLES = ['platform_admin', 'tenant_admin', 'operator', 'viewer'] as const;
+export type Role = (typeof ROLES)[number];
+
+const everyone = ['platform_admin', 'tenant_admin', 'operator', 'viewer'] as const;
+const operators = ['platform_admin', 'tenant_admin', 'operator'] as const;
+const tenantAdmins = ['platform_admin', 'tenant_admin'] as const;
+const platformAdmins = ['platform_admin'] as const;
+
+/** Permission -> the roles that grant it. The word after the colon is the verb of the mutation. */
+export const PERMISSIONS = {
+  'vm:read': everyone,
+  'vm:create': operators,
+  'vm:update': operators,
+  'vm:start': operators,
+  'vm:stop': operators,
+  'vm:reboot': operators,
+  'vm:pause': operators,
+  'vm:resume': operators,
+  'vm:delete': operators,
+  'operation:read': everyone,
+  'operation:cancel': operators,
+  'tenant:read': everyone,
+  'tenant:create': platformAdmins,
+  'user:read': tenantAdmins,
+  'user:create': tenantAdmins,
+  'role:assign': tenantAdmins,
+  'host:read': platformAdmins,
+  'host:register': platformAdmins,
+} as const satisfies Record<string, readonly Role[]>;
+
+export type Permission = keyof typeof PERMISSIONS;
+
+export interface RoleAssignment {
+  role: Role;
+  tenantId: TenantId;
+}
+
+/** Who is asking, as the gateway has verified it. Carried to every subgraph, trusted from nobody else. */
+export interface Viewer {
+  userId: UserId;
+  sessionId: SessionId;
+  roles: readonly RoleAssignment[];
+}
+
+/** What travels with every request to a subgraph. `viewer` is null for someone not signed in. */
+export interface RequestContext {
+  viewer: Viewer | null;
+  requestId: string;
+  /** The client's address, as the gateway saw it. */
+  address: string | null;
+}
+
+const grants = (role: Role, permission: Permission): boolean =>
+  (PERMISSIONS[permission] as readonly Role[]).includes(role);
+
+/** True for who administers the platform: every tenant, every host. */
+export const isPlatformAdmin = (viewer: Viewer | null): boolean =>
+  viewer?.roles.some((held) => held.role === 'platform_admin') ?? false;
+
+/** May the viewer do this in that tenant? Without a tenant: anywhere at all. */
+export function can(viewer: Viewer | null, permission: Permission, tenantId?: string): boolean {
+  if (viewer === null) return false;
+  return viewer.roles.some(
+    (held) =>
+      grants(held.role, permission) &&
+      (held.role === 'platform_admin' || tenantId === undefined || held.tenantId === tenantId),
+  );
+}
+
+/** Every permission that the viewer holds in some tenant, sorted. */
+export const permissionsOf = (viewer: Viewer): Permission[] =>
+  (Object.keys(PERMISSIONS) as Permission[]).filter((permission) => can(viewer, permission)).toSorted();
+
+/** The tenants in which the viewer holds the permission; 'all' for a platform administrator. */
+export function tenantsWith(viewer: Viewer | null, permission: Permission): TenantId[] | 'all' {
+  if (viewer === null) return [];
+  if (isPlatformAdmin(viewer)) return 'all';
+  return [...new Set(viewer.roles.filter((held) => grants(held.role, permission)).map((held) => held.tenantId))];
+}
+
+/** The signed-in viewer, or UNAUTHENTICATED. */
+export function requireViewer(viewer: Viewer | null): Viewer {
+  if (viewer === null) throw new DomainError('UNAUTHENTICATED', 'Sign in first: this field needs an access token.');
+  return viewer;
+}
+
+/** The viewer, if it holds the permission (in that tenant); else UNAUTHENTICATED or FORBIDDEN. */
+export function requirePermission(viewer: Viewer | null, permission: Permission, tenantId?: string): Viewer {
+  const known = requireViewer(viewer);
+  if (!can(known, permission, tenantId)) {
+    throw new DomainError('FORBIDDEN', `You need the permission ${permission} for this.`);
+  }
+  return known;
+}
+
+/** A viewer without any role in a tenant does not learn that the tenant's objects exist. */
+export const seesTenant = (viewer: Viewer | null, tenantId: string): boolean =>
+  viewer !== null && (isPlatformAdmin(viewer) || viewer.roles.some((held) => held.tenantId === tenantId));
+
+/**
+ * For an object of a tenant: NOT_FOUND (as if it did not exist) to whom the tenant is foreign, FORBIDDEN
+ * to a member without the permission.
+ */
+export function requireInTenant(viewer: Viewer | null, permission: Permission, tenantId: string, what: string): Viewer {
+  const known = requireViewer(viewer);
+  if (!seesTenant(known, tenantId)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`);
+  return requirePermission(known, permission, tenantId);
+}

@@ -1,0 +1,1 @@
+export type { EventLog, Follower } from './event-log.ts';
