@@ -1,0 +1,190 @@
+import type { DomainEventKind, DomainEvents } from './domain-event.ts';
+import { DomainEventFeed } from './domain-event-feed.ts';
+import type { EventSubscription } from './domain-event-feed.ts';
+import { Domains } from './domains.ts';
+import type { CloseReason } from './errors.ts';
+import { Unsupported } from './errors.ts';
+import { AUTH_TYPE, DRIVER_FEATURE } from './flags.ts';
+import type { KeepAliveOptions } from './keep-alive.ts';
+import { HostNode } from './node.ts';
+import { PROCEDURES } from './procedures.ts';
+import type { CallOptions } from './rpc-channel.ts';
+import { RpcChannel } from './rpc-channel.ts';
+import { connectUnixSocket } from './unix-socket.ts';
+import { parseUri } from './uri.ts';
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** A libvirt URI, such as `qemu:///system` or `qemu+unix:///system?socket=/run/libvirt/libvirt-sock`. */
+  uri: string;
+  /** The daemon's UNIX socket; default: the one that the URI names or implies. */
+  socketPath?: string;
+  /**
+   * Calls on the wire at once; further ones wait in order. Default 4: a daemon takes 5 requests of one
+   * client at a time (max_client_requests in libvirtd.conf) and stops reading after that, pings too.
+   */
+  maxInFlight?: number;
+  /** How long a call may take, waiting included. Default 30000. */
+  defaultDeadlineMs?: number;
+  /** Our own pings. Default: every 5000 ms, lost after 5 without answer. `false` sends none and asks the daemon for none. */
+  keepAlive?: KeepAliveOptions | false;
+  /** Ends the attempt to connect; connect() then rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** A version as libvirt counts them. */
+export interface Version {
+  readonly major: number;
+  readonly minor: number;
+  readonly release: number;
+}
+
+/** What the hypervisor could give a domain; each part left out is the driver's default. */
+export interface DomainCapabilitiesQuery {
+  emulator?: string;
+  arch?: string;
+  machine?: string;
+  virtType?: string;
+}
+
+/** Default for a call's deadline. */
+const DEFAULT_DEADLINE_MS = 30_000;
+/** Default for calls on the wire at once: one less than the daemon's max_client_requests, so that it still reads pings. */
+const DEFAULT_MAX_IN_FLIGHT = 4;
+/** What libvirt's own clients use (virsh -k, -K). */
+const DEFAULT_KEEP_ALIVE: KeepAliveOptions = { intervalMs: 5_000, count: 5 };
+/** How long close() waits for the daemon's word before it ends the socket. */
+const CLOSE_DEADLINE_MS = 1_000;
+
+/** One open connection to one libvirt driver. Made by {@link connect}. */
+export class Connection implements AsyncDisposable {
+  readonly domains: Domains;
+  readonly node: HostNode;
+  readonly #channel: RpcChannel;
+  readonly #events: DomainEventFeed;
+
+  /** @internal */
+  constructor(channel: RpcChannel) {
+    this.#channel = channel;
+    this.#events = new DomainEventFeed(channel);
+    this.domains = new Domains(channel);
+    this.node = new HostNode(channel);
+  }
+
+  /** Resolves, never rejects, when the connection has ended, with the reason. */
+  get closed(): Promise<CloseReason> {
+    return this.#channel.closed;
+  }
+
+  /**
+   * Calls `listener` for each event of this kind, of every domain, from the moment the promise
+   * resolves. What a listener throws becomes an uncaught exception; it does not harm the connection.
+   */
+  onDomainEvent<Kind extends DomainEventKind>(
+    kind: Kind,
+    listener: (event: DomainEvents[Kind]) => void,
+  ): Promise<EventSubscription> {
+    return this.#events.subscribe(kind, listener);
+  }
+
+  /** The host's capabilities, as XML; the host's UUID is in it. */
+  async capabilities(options?: CallOptions): Promise<string> {
+    return (await this.#channel.call(PROCEDURES.connectGetCapabilities, undefined, options)).xml;
+  }
+
+  /** What a domain could have here, as XML. */
+  async domainCapabilities(query: DomainCapabilitiesQuery = {}, options?: CallOptions): Promise<string> {
+    const { emulator = null, arch = null, machine = null, virtType = null } = query;
+    const args = { emulator, arch, machine, virtType, flags: 0 };
+    return (await this.#channel.call(PROCEDURES.connectGetDomainCapabilities, args, options)).xml;
+  }
+
+  /** The hypervisor's version. */
+  async version(options?: CallOptions): Promise<Version> {
+    return toVersion((await this.#channel.call(PROCEDURES.connectGetVersion, undefined, options)).version);
+  }
+
+  /** The daemon's libvirt version. */
+  async libVersion(options?: CallOptions): Promise<Version> {
+    return toVersion((await this.#channel.call(PROCEDURES.connectGetLibVersion, undefined, options)).version);
+  }
+
+  /** The driver's name: `QEMU`, `TEST`, `LXC`. */
+  async type(options?: CallOptions): Promise<string> {
+    return (await this.#channel.call(PROCEDURES.connectGetType, undefined, options)).type;
+  }
+
+  async hostname(options?: CallOptions): Promise<string> {
+    return (await this.#channel.call(PROCEDURES.connectGetHostname, undefined, options)).hostname;
+  }
+
+  /** The driver's URI as the daemon calls it. */
+  async uri(options?: CallOptions): Promise<string> {
+    return (await this.#channel.call(PROCEDURES.connectGetUri, undefined, options)).uri;
+  }
+
+  /** Ends the connection; idempotent. Calls still open reject with ConnectionLost; resolves when the socket is closed. */
+  async close(): Promise<void> {
+    await this.#channel.close(PROCEDURES.connectClose, CLOSE_DEADLINE_MS);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/**
+ * Connects to a daemon, authenticates, agrees on keep-alive and opens the driver.
+ * Rejects with ConnectionLost (no daemon there), LibvirtError (it refused), DeadlineExceeded,
+ * Unsupported, InvalidRequest, or the signal's reason.
+ * Source of the order: libvirt 9.0.0 src/remote/remote_driver.c, doRemoteOpen.
+ */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const address = parseUri(options.uri);
+  const deadlineMs = options.defaultDeadlineMs ?? DEFAULT_DEADLINE_MS;
+  const socketPath = options.socketPath ?? address.socketPath;
+  const socket = await connectUnixSocket(socketPath, deadlineMs, options.signal);
+  const channel = new RpcChannel(socket, {
+    maxInFlight: options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,
+    defaultDeadlineMs: deadlineMs,
+  });
+  const abort = () => channel.end({ kind: 'closed', message: 'the attempt to connect was aborted' });
+  options.signal?.addEventListener('abort', abort, { once: true });
+  try {
+    await authenticate(channel);
+    if (options.keepAlive !== false) await startKeepAlive(channel, options.keepAlive ?? DEFAULT_KEEP_ALIVE);
+    await channel.call(PROCEDURES.connectOpen, { name: address.driverUri, flags: 0 });
+    return new Connection(channel);
+  } catch (error) {
+    channel.end({ kind: 'closed', message: 'the handshake failed' });
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', abort);
+  }
+}
+
+async function authenticate(channel: RpcChannel): Promise<void> {
+  const { types } = await channel.call(PROCEDURES.authList, undefined);
+  if (types.length === 0 || types.includes(AUTH_TYPE.NONE)) return;
+  if (!types.includes(AUTH_TYPE.POLKIT)) {
+    throw new Unsupported('authentication', `The daemon wants an authentication that this client lacks (${types.join(', ')}).`);
+  }
+  await channel.call(PROCEDURES.authPolkit, undefined);
+}
+
+/** Asking for the feature also tells the daemon that it may ping us. An old daemon without it is left in peace. */
+async function startKeepAlive(channel: RpcChannel, keepAlive: KeepAliveOptions): Promise<void> {
+  const feature = DRIVER_FEATURE.PROGRAM_KEEPALIVE;
+  const { supported } = await channel.call(PROCEDURES.connectSupportsFeature, { feature });
+  if (supported !== 0) channel.startKeepAlive(keepAlive);
+}
+
+/** Source: libvirt's virGetVersion: major * 1,000,000 + minor * 1,000 + release. */
+function toVersion(number: number): Version {
+  return {
+    major: Math.floor(number / 1_000_000),
+    minor: Math.floor(number / 1_000) % 1_000,
+    release: number % 1_000,
+  };
+}

@@ -1,0 +1,159 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Connection, ConnectOptions } from './connection.ts';
+import { connect } from './connection.ts';
+import type { DomainEventKind, DomainEvents } from './domain-event.ts';
+import type { CloseReason } from './errors.ts';
+import { ConnectionLost, DeadlineExceeded } from './errors.ts';
+import { parseUri } from './uri.ts';
+
+/** Listeners by kind of event; each is registered again on every new connection. */
+export type DomainEventListeners = {
+  readonly [Kind in DomainEventKind]?: (event: DomainEvents[Kind], connection: Connection) => void;
+};
+
+/** What a link does at the moment. */
+export type LinkStatus =
+  | { readonly state: 'connecting'; readonly attempt: number }
+  /** The listeners are registered. Read everything again now: from here on events tell what changes. */
+  | { readonly state: 'connected'; readonly connection: Connection }
+  /** The connection is gone; whatever happens now goes unseen until the next `connected`. */
+  | { readonly state: 'lost'; readonly reason: CloseReason }
+  /** An attempt failed; the next one follows after `delayMs`. */
+  | { readonly state: 'retrying'; readonly attempt: number; readonly error: unknown; readonly delayMs: number }
+  /** close() was called. The last status of a link. */
+  | { readonly state: 'closed' };
+
+/** How to keep up a link. */
+export interface LinkOptions extends Omit<ConnectOptions, 'signal'> {
+  readonly listeners?: DomainEventListeners;
+  /** Called with every change of the status, in order; must not throw. */
+  readonly onStatus?: (status: LinkStatus) => void;
+  /** The wait before the n-th attempt in a row is random between half of and the whole of initialMs * 2^n, at most maxMs. Default 100 and 10000. */
+  readonly backoff?: { readonly initialMs: number; readonly maxMs: number };
+}
+
+const DEFAULT_BACKOFF = { initialMs: 100, maxMs: 10_000 };
+
+/** A connection that comes back: made by {@link openLink}, kept up until close(). */
+export class Link implements AsyncDisposable {
+  readonly #options: LinkOptions;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+  readonly #waiters = new Set<(connection: Connection | undefined) => void>();
+  #status: LinkStatus = { state: 'connecting', attempt: 1 };
+
+  /** @internal */
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#done = this.#run();
+  }
+
+  get status(): LinkStatus {
+    return this.#status;
+  }
+
+  /**
+   * The connection: the present one, or the next. Rejects with DeadlineExceeded when there is none in
+   * time, with ConnectionLost when the link is closed.
+   */
+  async connection(options: { deadlineMs?: number } = {}): Promise<Connection> {
+    if (this.#status.state === 'connected') return this.#status.connection;
+    const deadlineMs = options.deadlineMs ?? this.#options.defaultDeadlineMs ?? 30_000;
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+    const settle = (connection: Connection | undefined) => {
+      if (connection) resolve(connection);
+      else reject(new ConnectionLost({ kind: 'closed', message: 'the link was closed' }, false));
+    };
+    if (this.#status.state === 'closed') settle(undefined);
+    this.#waiters.add(settle);
+    const timer = setTimeout(() => reject(new DeadlineExceeded('connect', deadlineMs, false)), deadlineMs);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiters.delete(settle);
+    }
+  }
+
+  /** Ends the connection and comes back no more; idempotent. Resolves when everything has stopped. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Connect, tell, wait for the loss, tell; again. Only close() ends it. */
+  async #run(): Promise<void> {
+    await Promise.resolve(); // whoever opened the link has it before its first status
+    for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+      this.#change({ state: 'connecting', attempt });
+      try {
+        await this.#connectAndStay();
+        attempt = 0;
+      } catch (error) {
+        await this.#backOff(attempt, error);
+      }
+    }
+    this.#change({ state: 'closed' });
+  }
+
+  /** Resolves when a connection that stood is gone; rejects when none could be made. */
+  async #connectAndStay(): Promise<void> {
+    const { signal } = this.#stop;
+    const connection = await connect({ ...this.#options, signal });
+    try {
+      await this.#listen(connection);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+    this.#change({ state: 'connected', connection });
+    const closeConnection = () => void connection.close(); // close() never rejects
+    signal.addEventListener('abort', closeConnection, { once: true });
+    if (signal.aborted) closeConnection();
+    const reason = await connection.closed;
+    signal.removeEventListener('abort', closeConnection);
+    await connection.close();
+    this.#change({ state: 'lost', reason });
+  }
+
+  async #listen(connection: Connection): Promise<void> {
+    const { listeners = {} } = this.#options;
+    const kinds = Object.keys(listeners) as DomainEventKind[]; // keys() forgets the key type
+    await Promise.all(kinds.map((kind) => this.#listenTo(connection, kind)));
+  }
+
+  async #listenTo<Kind extends DomainEventKind>(connection: Connection, kind: Kind): Promise<void> {
+    const listener = this.#options.listeners?.[kind];
+    if (listener) await connection.onDomainEvent(kind, (event) => listener(event, connection));
+  }
+
+  async #backOff(attempt: number, error: unknown): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { initialMs, maxMs } = this.#options.backoff ?? DEFAULT_BACKOFF;
+    const fullMs = Math.min(maxMs, initialMs * 2 ** (attempt - 1));
+    const delayMs = Math.round(fullMs * (0.5 + Math.random() / 2)); // many links that fell together do not come back together
+    this.#change({ state: 'retrying', attempt, error, delayMs });
+    await wait(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined); // close() cuts the wait short
+  }
+
+  #change(status: LinkStatus): void {
+    this.#status = status;
+    this.#options.onStatus?.(status);
+    if (status.state === 'connected') for (const settle of this.#waiters) settle(status.connection);
+    if (status.state === 'closed') for (const settle of this.#waiters) settle(undefined);
+  }
+}
+
+/**
+ * Keeps a connection up until close(): it reconnects with backoff, registers its listeners again
+ * each time, and says so, because events that happened in between are gone: read again on `connected`.
+ * Throws InvalidRequest or Unsupported for a URI that can never work.
+ */
+export function openLink(options: LinkOptions): Link {
+  parseUri(options.uri);
+  return new Link(options);
+}
