@@ -1,0 +1,31 @@
+#!/bin/busybox sh
+# Process 1 of the test guest.
+B=/bin/busybox
+$B mount -t proc proc /proc
+$B mount -t sysfs sys /sys
+$B mount -t devtmpfs dev /dev
+$B mount -t tmpfs tmp /tmp
+$B --install -s /bin
+export PATH=/bin HOME=/
+
+# after KEY COMMAND: runs it KEY's value in seconds later, if the kernel's command line has KEY.
+after() {
+  for word in $(cat /proc/cmdline); do
+    case $word in
+    "$1") (eval "$2") & ;;
+    "$1="*) (sleep "${word#*=}" && eval "$2") & ;;
+    esac
+  done
+}
+
+while read -r module; do insmod "/lib/modules/$module" 2>/dev/null; done </lib/modules/order
+ifconfig lo 127.0.0.1 up
+[ ! -e /sys/class/net/eth0 ] || ifconfig eth0 up
+acpid # runs /etc/acpi/PWRF/00000080 when the power button is pressed
+echo "NOVA-UP $(cut -d' ' -f1 /proc/uptime)" >/dev/console
+after nova.poweroff 'poweroff -f'
+after nova.panic 'echo c >/proc/sysrq-trigger'
+while :; do
+  setsid cttyhack sh </dev/ttyS0 >/dev/ttyS0 2>&1
+  sleep 1
+done
