@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['{packages,services,gateway,app,e2e,scripts,prisma}/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/generated/**'],
+    // Opens the run before the workers start and leaves nothing behind, however the run ends.
+    globalSetup: ['packages/testkit/src/vitest-run.ts'],
+    pool: 'forks',
+    // Real servers and guests on small machines: generous, as waits have deadlines of their own.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // Node itself loads the code, as it does in production; vite's runner would load graphql twice.
+    experimental: { viteModuleRunner: false },
+    coverage: {
+      provider: 'v8',
+      include: ['{packages,services,gateway,app}/**/src/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/generated/**', 'gateway/playground/**'],
+    },
+  },
+});
