@@ -1,0 +1,47 @@
+import type { Authenticator, RequestContext, Viewer } from '@novacron/contracts';
+import { DomainError, ERROR_CODES, newId } from '@novacron/core';
+import { z } from 'zod';
+import { createInternalClient, type InternalClientOptions } from './internal-client.ts';
+import type { InternalRoute } from './server.ts';
+
+const AUTHENTICATE = '/internal/authenticate';
+const JWKS = '/internal/jwks';
+
+/** What identity's process serves beside its subgraph: the `extraRoutes` of serveSubgraphs. */
+export function authenticatorRoutes(authenticator: Authenticator): Record<string, InternalRoute> {
+  const question = z.object({ accessToken: z.string() });
+  return {
+    [AUTHENTICATE]: (body) => authenticator.authenticate(question.parse(body).accessToken),
+    [JWKS]: () => authenticator.jwks(),
+  };
+}
+
+const failure = z.object({
+  errors: z.array(z.object({ message: z.string(), extensions: z.object({ code: z.enum(ERROR_CODES), retryable: z.boolean().optional() }) })).min(1),
+});
+const success = z.object({ viewer: z.custom<Viewer>((value) => typeof value === 'object'), expiresAt: z.coerce.date() });
+const keys = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
+
+/** An Authenticator in another process. */
+export interface HttpAuthenticator extends Authenticator {
+  close(): Promise<void>;
+}
+
+/** Asks identity's process, behind serveSubgraphs with authenticatorRoutes. UNAVAILABLE when it can't be reached. */
+export function createHttpAuthenticator(options: InternalClientOptions): HttpAuthenticator {
+  const client = createInternalClient(options);
+
+  async function ask(path: string, content: object): Promise<unknown> {
+    const context: RequestContext = { viewer: null, requestId: newId(), address: null };
+    const { status, body } = await client.post(path, path, content, context);
+    if (status === 200) return body;
+    const error = failure.parse(body).errors[0];
+    throw new DomainError(error?.extensions.code ?? 'INTERNAL', error?.message ?? '', { retryable: error?.extensions.retryable ?? false });
+  }
+
+  return {
+    authenticate: async (accessToken) => success.parse(await ask(AUTHENTICATE, { accessToken })),
+    jwks: async () => keys.parse(await ask(JWKS, {})),
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,10 @@
+export type { DataSource, SubgraphRequest } from './data-source.ts';
+export { fieldAtFault, isCoercionError } from './error-format.ts';
+export { authenticatorRoutes, createHttpAuthenticator, type HttpAuthenticator } from './http-authenticator.ts';
+export { createHttpDataSource } from './http-data-source.ts';
+export { createInProcessDataSource } from './in-process.ts';
+export type { InternalClientOptions } from './internal-client.ts';
+export { loadInternalPublicKey, loadOrCreateInternalKeys, type InternalKeys } from './internal-keys.ts';
+export { createRequestSigner, createRequestVerifier, type RequestSigner, type RequestVerifier } from './internal-token.ts';
+export { serveSubgraphs, type InternalRoute, type ServeSubgraphsOptions, type SubgraphServer } from './server.ts';
+export { createSubgraphExecutor, type SubgraphExecutor } from './subgraph-executor.ts';

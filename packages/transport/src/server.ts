@@ -1,0 +1,106 @@
+import type { KeyObject } from 'node:crypto';
+import type { RequestContext, Subgraph } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import fastify from 'fastify';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { errorExtensions, formatSubgraphError, type ErrorOrigin } from './error-format.ts';
+import { createRequestVerifier } from './internal-token.ts';
+import { createSubgraphExecutor } from './subgraph-executor.ts';
+
+/** Answers one POST of the gateway. What it throws is mapped like a resolver's error. */
+export type InternalRoute = (body: unknown, context: RequestContext) => Promise<unknown>;
+
+export interface ServeSubgraphsOptions {
+  subgraphs: readonly Subgraph[];
+  /** Path -> handler of further POSTs, guarded like a subgraph; the token's audience is the path. */
+  extraRoutes?: Readonly<Record<string, InternalRoute>>;
+  host: string;
+  /** 0: the system chooses. */
+  port: number;
+  /** The gateway's public key: what it signed is answered, nothing else is. */
+  internalPublicKey: KeyObject;
+  logger: Logger;
+}
+
+export interface SubgraphServer {
+  /** The origin to give to createHttpDataSource. */
+  url: string;
+  port: number;
+  /** Stops listening and waits for requests in flight. */
+  close(): Promise<void>;
+}
+
+/** Larger than what clients may send to the gateway: a page of entities makes long lists of representations. */
+const BODY_LIMIT = 4 * 2 ** 20;
+
+const graphqlBody = z.object({
+  query: z.string(),
+  operationName: z.string().nullish(),
+  variables: z.record(z.string(), z.unknown()).nullish(),
+});
+
+/**
+ * Serves subgraphs to the gateway over HTTP: POST /<name>/graphql for each, and GET /health for supervisors. Everything
+ * but /health needs the gateway's token for that audience and that body.
+ */
+export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<SubgraphServer> {
+  const { logger, host, port } = options;
+  const verify = createRequestVerifier(options.internalPublicKey);
+  const app = fastify({ bodyLimit: BODY_LIMIT, logger: false, forceCloseConnections: 'idle' });
+  // The token is bound to the bytes that came, so they are parsed after it was checked.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+
+  const guarded = (path: string, audience: string, answer: InternalRoute) =>
+    app.post(path, async (request, reply) => {
+      const body = String(request.body ?? '');
+      const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
+      const origin: ErrorOrigin = { stage: 'execution', subgraph: audience, requestId: request.id, logger };
+      let context: RequestContext;
+      try {
+        context = await verify(audience, body, token);
+      } catch (refusal) {
+        return reply.code(401).send({ errors: [formatSubgraphError(refusal, origin)] });
+      }
+      try {
+        return await answer(parseJson(body), context);
+      } catch (thrown) {
+        const error = formatSubgraphError(thrown, { ...origin, requestId: context.requestId });
+        return reply.code(error.extensions?.['code'] === 'INTERNAL' ? 500 : 400).send({ errors: [error] });
+      }
+    });
+
+  for (const subgraph of options.subgraphs) {
+    const execute = createSubgraphExecutor(subgraph, logger);
+    guarded(`/${subgraph.name}/graphql`, subgraph.name, async (body, context) => {
+      const request = graphqlBody.safeParse(body);
+      if (!request.success) throw new DomainError('BAD_USER_INPUT', 'The body is no GraphQL request.');
+      const { query, operationName, variables } = request.data;
+      return execute({ query, operationName: operationName ?? undefined, variables: variables ?? undefined, context });
+    });
+  }
+  for (const [path, route] of Object.entries(options.extraRoutes ?? {})) guarded(path, path, route);
+  app.get('/health', async () => ({ status: 'ok', subgraphs: options.subgraphs.map((subgraph) => subgraph.name) }));
+  app.setErrorHandler((thrown, request, reply) => {
+    const { statusCode } = thrown as { statusCode?: number }; // fastify's own refusals carry one
+    if (statusCode === undefined || statusCode >= 500) logger.error({ err: thrown, requestId: request.id }, 'a request failed');
+    const error = new DomainError('BAD_USER_INPUT', 'The request can\'t be read.');
+    return reply.code(statusCode ?? 500).send({ errors: [{ message: error.message, extensions: errorExtensions(error) }] });
+  });
+
+  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    throw new DomainError('CONFLICT', `Port ${port} on ${host} is already in use.`, { cause: error });
+  });
+  const bound = app.addresses()[0]?.port ?? port;
+  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound, close: () => app.close() };
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (cause) {
+    throw new DomainError('BAD_USER_INPUT', 'The body is no JSON.', { cause });
+  }
+}

@@ -1,0 +1,58 @@
+import type { Subgraph } from '@novacron/contracts';
+import { execute, parse, validate, type DocumentNode, type ExecutionResult, type FormattedExecutionResult, type GraphQLError } from 'graphql';
+import type { Logger } from 'pino';
+import type { SubgraphRequest } from './data-source.ts';
+import { formatSubgraphError, type ErrorOrigin } from './error-format.ts';
+
+export type SubgraphExecutor = (request: SubgraphRequest) => Promise<FormattedExecutionResult>;
+
+type Prepared = { document: DocumentNode } | { errors: readonly GraphQLError[] };
+
+/** The gateway's plans make few distinct operations; this only bounds what a flood of odd ones can hold. */
+const CACHED_DOCUMENTS = 1_000;
+
+/**
+ * Runs operations against a subgraph in this process, whichever transport brought them. Never rejects: errors are
+ * mapped once, here. Parsed and validated operations are kept.
+ */
+export function createSubgraphExecutor(subgraph: Subgraph, logger: Logger): SubgraphExecutor {
+  const prepared = new Map<string, Prepared>();
+
+  function prepare(query: string): Prepared {
+    const known = prepared.get(query);
+    if (known !== undefined) return known;
+    const made = parseAndValidate(subgraph, query);
+    const [oldest] = prepared.size >= CACHED_DOCUMENTS ? prepared.keys() : [];
+    if (oldest !== undefined) prepared.delete(oldest);
+    prepared.set(query, made);
+    return made;
+  }
+
+  return async ({ query, operationName, variables, context }) => {
+    const origin: ErrorOrigin = { stage: 'validation', subgraph: subgraph.name, requestId: context.requestId, logger };
+    try {
+      const operation = prepare(query);
+      if ('errors' in operation) return { errors: operation.errors.map((error) => formatSubgraphError(error, origin)) };
+      origin.stage = 'execution';
+      const result: ExecutionResult = await execute({
+        schema: subgraph.schema,
+        document: operation.document,
+        operationName: operationName ?? null,
+        variableValues: variables ?? {},
+        contextValue: subgraph.createContext(context),
+      });
+      return {
+        ...('data' in result ? { data: result.data ?? null } : {}),
+        ...(result.errors ? { errors: result.errors.map((error) => formatSubgraphError(error, origin)) } : {}),
+      };
+    } catch (thrown) {
+      return { errors: [formatSubgraphError(thrown, origin)] };
+    }
+  };
+}
+
+function parseAndValidate(subgraph: Subgraph, query: string): Prepared {
+  const document = parse(query, { noLocation: true });
+  const errors = validate(subgraph.schema, document);
+  return errors.length > 0 ? { errors } : { document };
+}
