@@ -85,6 +85,9 @@ export class RpcChannel {
     this.#sendWaiting();
     try {
       return await typedCall.promise;
+    } catch (error) {
+      if (error instanceof Error) Error.captureStackTrace(error); // from here on: the caller, not the socket's reader
+      throw error;
     } finally {
       this.#waiting.delete(call); // it is still there when its deadline passed first
     }
@@ -244,9 +247,10 @@ export class RpcChannel {
     }
   }
 
-  #dispatchMessage({ procedure, serial, status }: Header, reader: XdrReader): void {
-    if (serial !== 0 || status !== MESSAGE_STATUS.OK || !this.#onMessage(procedure, reader)) {
-      throw new ProtocolError(`The message ${procedure} (serial ${serial}, status ${status}) was not asked for.`);
+  #dispatchMessage({ procedure, status }: Header, reader: XdrReader): void {
+    // virnetprotocol.x promises serial 0 for these; the daemon sends 1 (remote_daemon_dispatch.c, remoteDispatchObjectEventSend).
+    if (status !== MESSAGE_STATUS.OK || !this.#onMessage(procedure, reader)) {
+      throw new ProtocolError(`The message ${procedure} (status ${status}) was not asked for.`);
     }
     reader.end();
   }
