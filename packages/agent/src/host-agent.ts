@@ -1,18 +1,43 @@
 import type { HostId } from '@novacron/core';
-import type { LibvirtSession } from '@novacron/libvirt';
+import type { Connection, LifecycleEvent, RebootEvent } from '@novacron/libvirt';
 
-/** The one process that speaks to a host's libvirt, as long as it holds the host's lease. */
+/** A host as it was registered. */
+export interface HostRecord {
+  readonly id: HostId;
+  readonly name: string;
+  /** How NovaCron reaches its libvirt. */
+  readonly uri: string;
+}
+
+/** What a service wants to be told about a host. Called in order; must not throw. */
+export interface HostWatcher {
+  /** Listening has begun: read everything again, from here on events tell what changes. */
+  onConnected?(connection: Connection): void;
+  /** The connection is gone, for the reason given; whatever happens now goes unseen until `onConnected`. */
+  onLost?(reason: string): void;
+  onLifecycle?(event: LifecycleEvent): void;
+  onReboot?(event: RebootEvent): void;
+}
+
+/** The one process that speaks to a host's libvirt, for as long as it holds the host's lease. */
 export interface HostAgent {
-  readonly host: { readonly id: HostId; readonly name: string; readonly uri: string };
+  readonly host: HostRecord;
   /** The lease's epoch: grows with every new holder, so that what an older one reports can be refused. */
   readonly epoch: number;
-  /** Reconnects by itself; tells when it is connected again, so that its users re-read. */
-  readonly session: LibvirtSession;
-  /** Aborted when the lease is lost or the agent stops. */
+  /** Aborted when the lease is lost or the agent stops: from then on the host is another's. */
   readonly signal: AbortSignal;
+  /** The connection, if there is one now. */
+  readonly connected: Connection | null;
+  /** The connection, waited for up to `deadlineMs` (5,000). UNAVAILABLE when there is none by then. */
+  connection(deadlineMs?: number): Promise<Connection>;
+  /** Tells the watcher from now on, at once when connected. Returns how to stop it. */
+  watch(watcher: HostWatcher): () => void;
 }
 
 /** What a service runs beside a host: ended with the agent. */
 export interface HostAttachment {
-  close(): Promise<void>;
+  close(options?: { force?: boolean }): Promise<void>;
 }
+
+/** Begins a service's work beside a host. */
+export type AttachHost = (agent: HostAgent) => HostAttachment;

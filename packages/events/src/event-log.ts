@@ -1,4 +1,9 @@
 import type { EventRecord } from '@novacron/contracts';
+import { postgresPool } from '@novacron/database';
+import { fromDatabase } from '@novacron/operations';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+import { EVENT_STREAM, streamId, toRecord, type EventRow } from './event-row.ts';
 
 /** Everything that was committed, in the one order. */
 export interface EventLog {
@@ -19,3 +24,109 @@ export interface Follower {
   readonly position: number;
   close(): Promise<void>;
 }
+
+const BATCH = 500;
+/** How long one wait on the stream lasts; also how late a hole at the stream's end can be noticed. */
+const BLOCK_MS = 1_000;
+/** How often PostgreSQL is asked while Redis is away. */
+const POLL_MS = 250;
+
+export interface EventLogOptions {
+  databaseUrl: string;
+  redis: RedisOptions;
+  logger: Logger;
+}
+
+/** A reader of the log: from Redis while it has what comes next, from PostgreSQL when it has not. */
+export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): EventLog {
+  const pool = postgresPool(databaseUrl, 'gateway');
+  const followers = new Set<Follower>();
+
+  const read = async (after: number, limit: number): Promise<EventRecord[]> => {
+    try {
+      const { rows } = await pool.query<EventRow>('SELECT * FROM operations.read_events($1, $2)', [after, limit]);
+      return rows.map(toRecord);
+    } catch (error) {
+      throw fromDatabase(error);
+    }
+  };
+
+  const follow: EventLog['follow'] = (after, onEvent) => {
+    const stream = new Redis({ ...redis, lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false } as RedisOptions); // a spread of a union is no member of it to the compiler
+    stream.on('error', () => {}); // it reconnects by itself; PostgreSQL is asked meanwhile
+    void stream.connect().catch(() => undefined);
+    const closed = new AbortController();
+    let position = after;
+
+    const handOver = async (events: readonly EventRecord[]): Promise<void> => {
+      for (const event of events) {
+        if (closed.signal.aborted) return;
+        await onEvent(event);
+        position = event.position;
+      }
+    };
+    /** What the stream has next, if it follows on without a hole; null when PostgreSQL must be asked. */
+    const fromStream = async (): Promise<EventRecord[] | null> => {
+      if (stream.status !== 'ready') return null;
+      const reply = await stream.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', EVENT_STREAM, streamId(position));
+      const entries = reply?.[0]?.[1] ?? [];
+      const events = entries.map(([, fields]) => JSON.parse(fields[1] ?? 'null') as EventRecord); // written by the relay
+      const followsOn = events.length > 0 && events.every((event, index) => event.position === position + index + 1);
+      return followsOn ? events : null;
+    };
+    const run = async (): Promise<void> => {
+      let trusted = false; // until PostgreSQL has said that there is nothing between
+      while (!closed.signal.aborted) {
+        try {
+          const events = trusted ? await fromStream().catch(() => null) : null;
+          if (events) {
+            await handOver(events);
+            continue;
+          }
+          const stored = await read(position, BATCH);
+          await handOver(stored);
+          trusted = stored.length < BATCH;
+          if (stored.length === 0 && stream.status !== 'ready') await pause(POLL_MS, closed.signal);
+        } catch (error) {
+          if (closed.signal.aborted) return;
+          logger.warn({ err: error, position }, 'the event log could not be read; trying again');
+          await pause(POLL_MS, closed.signal);
+        }
+      }
+    };
+    const running = run();
+    const follower: Follower = {
+      get position() {
+        return position;
+      },
+      async close() {
+        closed.abort();
+        stream.disconnect();
+        followers.delete(follower);
+        await running;
+      },
+    };
+    followers.add(follower);
+    return follower;
+  };
+
+  return {
+    async head() {
+      const { rows } = await pool.query<{ head: string }>('SELECT head FROM operations.event_bounds()');
+      return Number(rows[0]?.head ?? 0);
+    },
+    read,
+    follow,
+    async close() {
+      await Promise.all([...followers].map((follower) => follower.close()));
+      await pool.end();
+    },
+  };
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DomainError, type HostId } from '@novacron/core';
+import { postgresPool } from '@novacron/database';
+import { openLink, type Connection, type Link } from '@novacron/libvirt';
+import type { Logger } from 'pino';
+import type { AttachHost, HostAgent, HostRecord, HostWatcher } from './host-agent.ts';
+import { keepLease, type HostLease } from './host-lease.ts';
+
+/** How often the list of hosts is read again. */
+const LOOK_MS = 1_000;
+const CONNECTION_DEADLINE_MS = 5_000;
+/** libvirt's daemons answer at most this many calls of one connection at once, unless they are told otherwise. */
+const CALLS_IN_FLIGHT = 4;
+
+export interface AgentOptions {
+  databaseUrl: string;
+  /** The hosts that this process may be the agent of. */
+  listHosts(): Promise<readonly HostRecord[]>;
+  /** What each service runs beside a host. */
+  attach: readonly AttachHost[];
+  logger: Logger;
+}
+
+export interface AgentProcess {
+  /** Looks for new hosts now instead of within a second. */
+  look(): void;
+  /** Ends what runs beside the hosts and gives their leases back; guests keep running. `force`: as if killed. */
+  close(options?: { force?: boolean }): Promise<void>;
+}
+
+/** Becomes the agent of every host that has no other, and stays it while it holds the lease. */
+export function startAgent(options: AgentOptions): AgentProcess {
+  const { logger } = options;
+  const pool = postgresPool(options.databaseUrl, 'agent');
+  const holder = randomUUID();
+  const closing = new AbortController();
+  const attended = new Map<HostId, Promise<void>>();
+  let wake: () => void = () => {};
+  let force = false;
+
+  const attend = (host: HostRecord): Promise<void> =>
+    keepLease({ pool, hostId: host.id, holder, logger, signal: closing.signal }, async (lease) => {
+      logger.info({ hostId: host.id, host: host.name, epoch: lease.epoch }, 'agent of the host');
+      await serve(host, lease, options.attach, logger, () => force);
+      if (!force) await pool.query('SELECT operations.release_host($1, $2)', [host.id, holder]).catch(() => undefined);
+    });
+
+  const run = async (): Promise<void> => {
+    while (!closing.signal.aborted) {
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      try {
+        for (const host of await options.listHosts()) {
+          if (!attended.has(host.id)) attended.set(host.id, attend(host));
+        }
+      } catch (error) {
+        logger.warn({ err: error }, 'the hosts could not be listed; trying again');
+      }
+      const look = new AbortController();
+      await Promise.race([woken, delay(LOOK_MS, undefined, { signal: look.signal }).catch(() => undefined)]);
+      look.abort();
+    }
+  };
+  const running = run();
+
+  return {
+    look: () => wake(),
+    async close(how = {}) {
+      force = how.force ?? false;
+      closing.abort();
+      wake();
+      await running;
+      await Promise.all(attended.values());
+      await pool.end();
+    },
+  };
+}
+
+/** Runs the services beside a host until the lease ends. */
+async function serve(host: HostRecord, lease: HostLease, attach: readonly AttachHost[], logger: Logger, forced: () => boolean): Promise<void> {
+  const watchers = new Set<HostWatcher>();
+  let connected: Connection | null = null;
+  const tell = (work: (watcher: HostWatcher) => void): void => watchers.forEach(work);
+
+  const link: Link = openLink({
+    uri: host.uri,
+    maxInFlight: CALLS_IN_FLIGHT,
+    backoff: { initialMs: 100, maxMs: 2_000 },
+    listeners: {
+      lifecycle: (event) => tell((watcher) => watcher.onLifecycle?.(event)),
+      reboot: (event) => tell((watcher) => watcher.onReboot?.(event)),
+    },
+    onStatus: (status) => {
+      if (status.state === 'connected') {
+        connected = status.connection;
+        logger.info({ hostId: host.id, host: host.name }, 'connected to libvirt');
+        tell((watcher) => watcher.onConnected?.(status.connection));
+      } else if (status.state === 'lost') {
+        connected = null;
+        logger.warn({ hostId: host.id, host: host.name, reason: status.reason.message }, 'the connection to libvirt was lost');
+        tell((watcher) => watcher.onLost?.(status.reason.message));
+      } else if (status.state === 'retrying' && status.attempt === 1) {
+        const reason = status.error instanceof Error ? status.error.message : String(status.error);
+        logger.warn({ hostId: host.id, host: host.name, reason }, 'libvirt can not be reached; trying again');
+        tell((watcher) => watcher.onLost?.(reason));
+      }
+    },
+  });
+  const agent: HostAgent = {
+    host,
+    epoch: lease.epoch,
+    signal: lease.signal,
+    get connected() {
+      return connected;
+    },
+    async connection(deadlineMs = CONNECTION_DEADLINE_MS) {
+      try {
+        return await link.connection({ deadlineMs });
+      } catch (error) {
+        throw new DomainError('UNAVAILABLE', `The hypervisor of host "${host.name}" can't be reached.`, { cause: error });
+      }
+    },
+    watch(watcher) {
+      watchers.add(watcher);
+      if (connected) watcher.onConnected?.(connected);
+      return () => watchers.delete(watcher);
+    },
+  };
+  const attachments = attach.map((begin) => begin(agent));
+  await new Promise<void>((resolve) => {
+    if (lease.signal.aborted) resolve();
+    lease.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.allSettled(attachments.map((attachment) => attachment.close({ force: forced() })));
+  await link.close();
+}

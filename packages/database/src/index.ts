@@ -1,0 +1,2 @@
+export { migrate } from './migrate.ts';
+export { postgresPool, prismaAdapter, serviceDatabaseUrl, SERVICE_ROLES, type ServiceRole } from './connections.ts';

@@ -1,0 +1,62 @@
+import { Queue, type ConnectionOptions } from 'bullmq';
+import type { Logger } from 'pino';
+import type { Bell } from './kernel.ts';
+
+/** BullMQ refuses ':' in names. */
+export const queueName = (service: string, hostId: string | null): string => (hostId === null ? service : `${service}.${hostId}`);
+
+export interface Bells {
+  /**
+   * Tells the queue where an operation goes on. Never fails and is never waited for: a bell that is lost is rung
+   * again by the sweeper.
+   */
+  ring(bell: Bell | null): void;
+  close(): Promise<void>;
+}
+
+export function createBells(connection: ConnectionOptions, logger: Logger): Bells {
+  const queues = new Map<string, Queue>();
+  let silent = false;
+
+  const queueOf = (bell: Bell): Queue => {
+    const name = queueName(bell.service, bell.hostId);
+    const known = queues.get(name);
+    if (known) return known;
+    // Without Redis a bell is dropped at once instead of being kept for later: the sweeper rings again.
+    const queue = new Queue(name, { connection: { ...connection, enableOfflineQueue: false } as ConnectionOptions, skipWaitingForReady: true });
+    queue.on('error', () => {}); // said by ring, once per outage
+    queues.set(name, queue);
+    return queue;
+  };
+
+  return {
+    ring(bell) {
+      if (bell === null) return;
+      queueOf(bell)
+        .add(
+          'bell',
+          { operationId: bell.operationId },
+          {
+            // One bell per try: a bell with the id of one that is still being answered would be swallowed.
+            jobId: `${bell.operationId}-${bell.cursor}-${bell.attempt}`,
+            delay: bell.delayMs,
+            attempts: 1,
+            removeOnComplete: true,
+            removeOnFail: true,
+          },
+        )
+        .then(
+          () => {
+            silent = false;
+          },
+          (error: unknown) => {
+            if (!silent) logger.warn({ err: error }, 'a bell was lost; the sweeper will ring it again');
+            silent = true;
+          },
+        );
+    },
+    async close() {
+      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { DomainError, ERROR_CODES, type ErrorCode } from '@novacron/core';
+
+/** The worker that records no longer holds its step: another has taken it over, and its work counts for nothing. */
+export class StaleClaim extends Error {
+  override readonly name = 'StaleClaim';
+}
+
+interface PostgresFault {
+  code: string;
+  message: string;
+  detail?: string;
+}
+
+/** Digs out what PostgreSQL said: from pg directly, or from Prisma's wrapping of a failed raw query. */
+function postgresFault(error: unknown): PostgresFault | null {
+  for (let at: unknown = error, depth = 0; at instanceof Object && depth < 6; depth += 1) {
+    const fault = at as { code?: unknown; originalCode?: unknown; originalMessage?: unknown; message?: unknown; detail?: unknown; cause?: unknown; meta?: { driverAdapterError?: unknown } };
+    const code = fault.originalCode ?? fault.code;
+    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !/^P\d{4}$/.test(code)) {
+      return {
+        code,
+        message: String(fault.originalMessage ?? fault.message ?? ''),
+        ...(typeof fault.detail === 'string' ? { detail: fault.detail } : {}),
+      };
+    }
+    at = fault.meta?.driverAdapterError ?? fault.cause;
+  }
+  return null;
+}
+
+/** What the kernel's functions raise, as errors of the domain; anything else as it came. */
+export function fromDatabase(error: unknown): unknown {
+  const fault = postgresFault(error);
+  if (fault?.code === 'NC001') return new StaleClaim(fault.message, { cause: error });
+  if (fault?.code !== 'NC000') return error;
+  const detail = JSON.parse(fault.detail ?? '{}') as { code?: string; field?: string };
+  const code = ERROR_CODES.find((known) => known === detail.code) ?? ('INTERNAL' satisfies ErrorCode);
+  return new DomainError(code, fault.message, { cause: error, ...(detail.field === undefined ? {} : { field: detail.field }) });
+}
+
+/** Runs a piece of work on the database, with its refusals as errors of the domain. */
+export async function mapped<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw fromDatabase(error);
+  }
+}

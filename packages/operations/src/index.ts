@@ -1,0 +1,25 @@
+export { createBells, queueName, type Bells } from './bells.ts';
+export { fromDatabase, StaleClaim } from './database-errors.ts';
+export {
+  chargeQuota,
+  claimIdempotencyKey,
+  claimStep,
+  emit,
+  failStep,
+  heartbeat,
+  quotaOf,
+  quotaUsage,
+  recordStep,
+  requestCancel,
+  setQuota,
+  submit,
+  type Bell,
+  type Claim,
+  type NewOperation,
+  type PlannedStep,
+  type Resources,
+  type Sql,
+  type TenantQuota,
+} from './kernel.ts';
+export { plan, type Step, type StepDeclaration, type StepRun } from './steps.ts';
+export { startWorker, type OperationsWorker, type WorkerOptions } from './worker.ts';

@@ -1,0 +1,191 @@
+import type { NewEvent, OperationState } from '@novacron/contracts';
+import type { ErrorRecord, HostId, OperationId, TenantId, UserId } from '@novacron/core';
+import { mapped } from './database-errors.ts';
+
+/**
+ * The functions of the shared kernel (prisma/operations/migrations/*_functions), one wrapper each. Called with a
+ * service's own Prisma client, or with the transaction that changes the service's state.
+ */
+export interface Sql {
+  $queryRawUnsafe<Rows>(query: string, ...values: unknown[]): Promise<Rows>;
+}
+
+async function call<Result>(sql: Sql, expression: string, ...values: unknown[]): Promise<Result> {
+  // `value` is text or null: what a function answers travels as JSON, whatever its type
+  const rows = await mapped(sql.$queryRawUnsafe<{ value: unknown }[]>(`SELECT to_jsonb(operations.${expression}) AS value`, ...values));
+  return rows[0]?.value as Result; // the function's own declaration says what it answers
+}
+
+/** For a function that answers nothing. */
+const perform = async (sql: Sql, expression: string, ...values: unknown[]): Promise<void> => {
+  await mapped(sql.$queryRawUnsafe(`SELECT operations.${expression}::text`, ...values));
+};
+
+/** Where to ring so that an operation goes on, and when. */
+export interface Bell {
+  operationId: OperationId;
+  service: string;
+  hostId: HostId | null;
+  cursor: number;
+  attempt: number;
+  delayMs: number;
+}
+
+export interface NewOperation {
+  id: OperationId;
+  kind: string;
+  targetType: string;
+  targetId: string;
+  tenantId: TenantId | null;
+  requestedBy: UserId | null;
+  requestId: string | null;
+}
+
+export interface PlannedStep {
+  name: string;
+  hostId: HostId | null;
+  input: unknown;
+  undoable: boolean;
+  /** Once begun, the operation can't be cancelled any more. */
+  final: boolean;
+  /** Already done, by the transaction that submits. */
+  done: boolean;
+}
+
+/** A step that a worker has taken, with what it needs to do it or to undo it. */
+export interface Claim {
+  operationId: OperationId;
+  kind: string;
+  targetType: string;
+  targetId: string;
+  tenantId: TenantId | null;
+  requestedBy: UserId | null;
+  requestId: string | null;
+  error: ErrorRecord | null;
+  index: number;
+  name: string;
+  input: unknown;
+  output: unknown;
+  attempt: number;
+  fence: number;
+  undoing: boolean;
+  /** The last try was cut off: nobody knows how far it came. */
+  interrupted: boolean;
+  /** Undoing because someone cancelled, not because something failed. */
+  cancelled: boolean;
+}
+
+export type ClaimAnswer =
+  | { claim: Claim }
+  | { ended: true }
+  | { elsewhere: Bell }
+  | { waitMs: number }
+  | { stale: true };
+
+export interface Recorded {
+  state: OperationState;
+  bell: Bell | null;
+}
+
+/** Puts an event into the transaction: after the entity's row is locked, as late as possible. */
+export const emit = (sql: Sql, event: NewEvent): Promise<void> => {
+  const { type, entityId, tenantId, after, before } = event;
+  return perform(sql, 'emit($1, $2, $3::uuid, $4::jsonb)', type, entityId, tenantId, JSON.stringify({ after, before }));
+};
+
+/** Makes an operation durable with the transaction. Ring the answered bell after it has committed. */
+export const submit = (sql: Sql, operation: NewOperation, steps: readonly PlannedStep[]): Promise<Bell> =>
+  call(sql, 'submit($1::jsonb, $2::jsonb)', JSON.stringify(operation), JSON.stringify(steps));
+
+export const claimStep = (
+  sql: Sql,
+  operationId: OperationId,
+  host: { id: HostId; epoch: number } | null,
+  worker: string,
+  ttlMs: number,
+): Promise<ClaimAnswer> =>
+  call(sql, 'claim_step($1::uuid, $2::uuid, $3::bigint, $4, $5::int)', operationId, host?.id ?? null, host?.epoch ?? null, worker, ttlMs);
+
+/** Keeps a claim alive. @returns true when the operation is to be cancelled */
+export const heartbeat = (sql: Sql, claim: Claim, ttlMs: number, progress: number | null): Promise<boolean> =>
+  call(sql, 'heartbeat($1::uuid, $2::int, $3::bigint, $4::int, $5::float8)', claim.operationId, claim.index, claim.fence, ttlMs, progress);
+
+/** Records that a step is done, or undone. The last statement but events of the transaction that says what it did. */
+export const recordStep = (sql: Sql, claim: Claim, output: unknown): Promise<Recorded> =>
+  call(sql, 'record_step($1::uuid, $2::int, $3::bigint, $4::jsonb)', claim.operationId, claim.index, claim.fence, JSON.stringify(output ?? null));
+
+/** Records that a try failed; without `retryMs` the operation turns back. */
+export const failStep = (sql: Sql, claim: Claim, error: ErrorRecord | null, retryMs: number | null): Promise<Recorded> =>
+  call(
+    sql,
+    'fail_step($1::uuid, $2::int, $3::bigint, $4::jsonb, $5::int)',
+    claim.operationId,
+    claim.index,
+    claim.fence,
+    error === null ? null : JSON.stringify(error),
+    retryMs,
+  );
+
+/** Asks for an end with nothing left behind. INVALID_STATE when it is too late. */
+export const requestCancel = (sql: Sql, operationId: OperationId): Promise<Bell | null> =>
+  call(sql, 'request_cancel($1::uuid)', operationId);
+
+/**
+ * Claims an idempotency key for `result` in the transaction that makes it so.
+ *
+ * @returns null when the key is new, else the first result. CONFLICT when the input was another.
+ */
+export const claimIdempotencyKey = <Result>(
+  sql: Sql,
+  key: { userId: UserId; mutation: string; key: string; inputHash: string },
+  result: Result,
+): Promise<Result | null> =>
+  call(sql, 'claim_idempotency_key($1::uuid, $2, $3, $4, $5::jsonb)', key.userId, key.mutation, key.key, key.inputHash, JSON.stringify(result));
+
+export interface Resources {
+  vms: number;
+  vcpus: number;
+  /** Bytes. */
+  memory: number;
+}
+
+/** Adds to what a tenant uses; negative numbers give back. QUOTA_EXCEEDED when it would be too much. */
+export const chargeQuota = (sql: Sql, tenantId: TenantId, delta: Resources): Promise<void> =>
+  perform(sql, 'charge_quota($1::uuid, $2::bigint, $3::bigint, $4::bigint)', tenantId, delta.vms, delta.vcpus, delta.memory);
+
+/** Sets what a tenant may use; null is without limit. */
+export const setQuota = (sql: Sql, tenantId: TenantId, limits: { [Name in keyof Resources]: number | null }): Promise<void> =>
+  perform(sql, 'set_quota($1::uuid, $2::bigint, $3::bigint, $4::bigint)', tenantId, limits.vms, limits.vcpus, limits.memory);
+
+export interface TenantQuota {
+  limits: { [Name in keyof Resources]: number | null };
+  used: Resources;
+}
+
+/** What tenants may use and do use. A tenant without a row has no limit and uses nothing. */
+export async function quotaOf(sql: Sql, tenantIds: readonly TenantId[]): Promise<Map<TenantId, TenantQuota>> {
+  interface Row {
+    tenant_id: TenantId;
+    vms: bigint | null;
+    vcpus: bigint | null;
+    memory: bigint | null;
+    used_vms: bigint;
+    used_vcpus: bigint;
+    used_memory: bigint;
+  }
+  const limit = (value: bigint | null): number | null => (value === null ? null : Number(value));
+  const rows = await mapped(sql.$queryRawUnsafe<Row[]>('SELECT * FROM operations.quota_of($1::uuid[])', tenantIds));
+  return new Map(
+    rows.map((row) => [
+      row.tenant_id,
+      {
+        limits: { vms: limit(row.vms), vcpus: limit(row.vcpus), memory: limit(row.memory) },
+        used: { vms: Number(row.used_vms), vcpus: Number(row.used_vcpus), memory: Number(row.used_memory) },
+      },
+    ]),
+  );
+}
+
+/** What tenants use. */
+export const quotaUsage = async (sql: Sql, tenantIds: readonly TenantId[]): Promise<Map<TenantId, Resources>> =>
+  new Map([...(await quotaOf(sql, tenantIds))].map(([id, quota]) => [id, quota.used]));

@@ -1,0 +1,51 @@
+import type { HostId } from '@novacron/core';
+import type { Claim, PlannedStep, Sql } from './kernel.ts';
+
+/** What a running step can reach. */
+export interface StepRun {
+  readonly claim: Claim;
+  /** Aborted when the operation is cancelled, the claim is lost or the worker closes. */
+  readonly signal: AbortSignal;
+  /** How far this step has come, 0..1; shown with the next heartbeat. */
+  reportProgress(fraction: number): void;
+}
+
+/** A step as other services may name it: contracts declare it, its owner implements it. */
+export interface StepDeclaration {
+  /** `<service>.<verb>`: the service's workers do it. */
+  readonly name: string;
+  readonly undoable: boolean;
+  /** Once begun, the operation can't be cancelled any more. */
+  readonly final?: boolean;
+}
+
+/**
+ * One step of a saga. `run` and `undo` work on the world outside and must be idempotent: each may be tried again
+ * after it has already had its effect. What they found is written by `commit` and `commitUndo`, in the transaction
+ * that records the step: they count together or not at all.
+ */
+export interface Step<Tx extends Sql, Input = unknown, Output = unknown, Undone = unknown> extends StepDeclaration {
+  /**
+   * False for an effect that can't be recognised afterwards (a reboot): a try that was cut off is never repeated,
+   * the operation fails with UNAVAILABLE, outcome unknown.
+   */
+  readonly repeatable?: boolean;
+  run(run: StepRun, input: Input): Promise<Output>;
+  commit?(tx: Tx, input: Input, output: Output, run: StepRun): Promise<void>;
+  undo?(run: StepRun, input: Input): Promise<Undone>;
+  commitUndo?(tx: Tx, input: Input, undone: Undone, run: StepRun): Promise<void>;
+}
+
+/** Puts a step into a plan: where it runs, and with what. */
+export const plan = <Input>(
+  step: StepDeclaration & { run?(run: StepRun, input: Input): unknown },
+  input: Input,
+  at: { hostId?: HostId; done?: boolean } = {},
+): PlannedStep => ({
+  name: step.name,
+  hostId: at.hostId ?? null,
+  input,
+  undoable: step.undoable,
+  final: step.final ?? false,
+  done: at.done ?? false,
+});

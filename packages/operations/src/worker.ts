@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto';
+import { DomainError, type ErrorRecord, type HostId, type OperationId } from '@novacron/core';
+import { Worker, type ConnectionOptions } from 'bullmq';
+import type { Logger } from 'pino';
+import { queueName, type Bells } from './bells.ts';
+import { fromDatabase, StaleClaim } from './database-errors.ts';
+import { claimStep, failStep, heartbeat, recordStep, type Bell, type Claim, type Recorded, type Sql } from './kernel.ts';
+import type { Step, StepRun } from './steps.ts';
+
+const CLAIM_TTL_MS = 15_000;
+const HEARTBEAT_MS = 1_000;
+const MAX_ATTEMPTS = 5;
+const RETRY = { firstMs: 200, mostMs: 5_000, undoMostMs: 30_000 } as const;
+
+export interface WorkerOptions<Tx extends Sql> {
+  service: string;
+  /** The host whose queue this is, with the epoch of the lease under which it is served. */
+  host: { id: HostId; epoch: number } | null;
+  steps: readonly Step<Tx, never, never, never>[];
+  /** The service's own database client. */
+  sql: Sql;
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  bells: Bells;
+  redis: ConnectionOptions;
+  logger: Logger;
+  /** How an error of the world outside reads in the domain (libvirt's, a remote's). */
+  toDomainError?(error: unknown): DomainError;
+  concurrency?: number;
+}
+
+export interface OperationsWorker {
+  /** Steps in hand are put back for the next worker. `force`: dropped as if the process had died. */
+  close(options?: { force?: boolean }): Promise<void>;
+}
+
+/** The worker closes: the step goes back, to be done by another. */
+class Closing extends Error {}
+/** Someone cancelled the operation. */
+class Cancelled extends Error {}
+
+/** Answers the bells of one queue: takes the step at the cursor, does it, records it, and goes on. */
+export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): OperationsWorker {
+  const { sql, host, bells } = options;
+  const name = queueName(options.service, host?.id ?? null);
+  const steps = new Map(options.steps.map((step) => [step.name, step as unknown as Step<Tx>])); // inputs are checked where a plan is made
+  const workerId = randomUUID();
+  const closing = new AbortController();
+  let dropped = false;
+
+  async function drive(operationId: OperationId): Promise<void> {
+    while (!closing.signal.aborted) {
+      const answer = await claimStep(sql, operationId, host, workerId, CLAIM_TTL_MS);
+      if ('elsewhere' in answer) bells.ring(answer.elsewhere);
+      if (!('claim' in answer)) return;
+      const bell = await perform(answer.claim);
+      if (dropped || bell === null) return;
+      if (bell.delayMs > 0 || queueName(bell.service, bell.hostId) !== name) return bells.ring(bell);
+    }
+  }
+
+  async function perform(claim: Claim): Promise<Bell | null> {
+    const log = options.logger.child({
+      operationId: claim.operationId,
+      kind: claim.kind,
+      targetId: claim.targetId,
+      hostId: host?.id,
+      step: claim.name,
+      attempt: claim.attempt,
+      requestId: claim.requestId,
+    });
+    const startedAt = performance.now();
+    const held = holdClaim(claim);
+    let recorded: Recorded;
+    try {
+      recorded = await (claim.undoing ? undoStep(claim, held.run) : doStep(claim, held.run));
+      if (!dropped) log.info({ state: recorded.state, undone: claim.undoing, durationMs: Math.round(performance.now() - startedAt) }, 'step recorded');
+    } catch (thrown) {
+      if (dropped) return null;
+      const error = fromDatabase(thrown);
+      if (error instanceof StaleClaim) {
+        log.warn('the step was taken over by another worker');
+        return null;
+      }
+      recorded = await settleFailure(claim, held.run, error, log);
+    } finally {
+      held.release();
+    }
+    return recorded.bell;
+  }
+
+  async function doStep(claim: Claim, run: StepRun): Promise<Recorded> {
+    const step = stepOf(claim);
+    if (claim.interrupted && step.repeatable === false) {
+      throw new DomainError('UNAVAILABLE', 'The worker was lost while it did this; whether it took effect is unknown.', { retryable: false });
+    }
+    const output = await step.run(run, claim.input);
+    return record(run, (tx) => step.commit?.(tx, claim.input, output, run), output);
+  }
+
+  async function undoStep(claim: Claim, run: StepRun): Promise<Recorded> {
+    const step = stepOf(claim);
+    const undone = await step.undo?.(run, claim.input);
+    return record(run, (tx) => step.commitUndo?.(tx, claim.input, undone, run), null);
+  }
+
+  function record(run: StepRun, commit: (tx: Tx) => Promise<void> | undefined, output: unknown): Promise<Recorded> {
+    if (dropped) throw new Closing();
+    return options.transaction(async (tx) => {
+      await commit(tx);
+      return recordStep(tx, run.claim, output);
+    });
+  }
+
+  /** Decides what a failure means: put back, tried again later, or the end of the way forward. */
+  async function settleFailure(claim: Claim, run: StepRun, error: unknown, log: Logger): Promise<Recorded> {
+    const reason: unknown = run.signal.aborted ? run.signal.reason : error;
+    const repeatable = steps.get(claim.name)?.repeatable !== false;
+    if (reason instanceof Closing && (repeatable || claim.undoing)) return failStep(sql, claim, null, 0);
+    if (reason instanceof Cancelled) {
+      log.info('the step was cancelled');
+      return failStep(sql, claim, null, null);
+    }
+    const known = error instanceof DomainError ? error : (options.toDomainError?.(error) ?? DomainError.from(error));
+    const failure: ErrorRecord = known.toRecord();
+    const again = claim.undoing || (known.retryable && repeatable && claim.attempt < MAX_ATTEMPTS);
+    const most = claim.undoing ? RETRY.undoMostMs : RETRY.mostMs;
+    const retryMs = again ? Math.min(most, RETRY.firstMs * 2 ** Math.min(claim.attempt - 1, 16)) : null;
+    log.warn({ err: known.code === 'INTERNAL' ? error : undefined, code: known.code, reason: known.message, retryMs }, 'step failed');
+    return failStep(sql, claim, failure, retryMs);
+  }
+
+  function stepOf(claim: Claim): Step<Tx> {
+    const step = steps.get(claim.name);
+    if (!step) throw new DomainError('INTERNAL', `This version of NovaCron knows no step ${claim.name}.`);
+    return step;
+  }
+
+  /** Keeps a claim alive while its step is done, and passes on a cancellation. */
+  function holdClaim(claim: Claim): { run: StepRun; release(): void } {
+    const cancelled = new AbortController();
+    let progress: number | null = null;
+    let beating = false;
+    const beat = async (): Promise<void> => {
+      if (beating || dropped) return;
+      beating = true;
+      try {
+        if (await heartbeat(sql, claim, CLAIM_TTL_MS, progress)) cancelled.abort(new Cancelled());
+      } catch (error) {
+        if (fromDatabase(error) instanceof StaleClaim || error instanceof StaleClaim) cancelled.abort(new StaleClaim());
+        // anything else: the database is away for a moment; the claim lives on until its time is over
+      } finally {
+        beating = false;
+      }
+    };
+    const timer = setInterval(() => void beat(), HEARTBEAT_MS);
+    return {
+      run: {
+        claim,
+        signal: AbortSignal.any([cancelled.signal, closing.signal]),
+        reportProgress: (fraction) => {
+          progress = fraction;
+        },
+      },
+      release: () => clearInterval(timer),
+    };
+  }
+
+  const worker = new Worker<{ operationId: OperationId }>(name, (job) => drive(job.data.operationId), {
+    connection: options.redis,
+    concurrency: options.concurrency ?? 16,
+    lockDuration: 10_000,
+    stalledInterval: 5_000,
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 0 },
+  });
+  worker.on('error', () => {}); // Redis is away: it reconnects by itself, and the sweeper rings again
+  worker.on('failed', (_job, error) => {
+    if (!dropped) options.logger.error({ err: error, queue: name }, 'a bell could not be answered');
+  });
+
+  return {
+    async close({ force = false } = {}) {
+      dropped = force;
+      closing.abort(new Closing());
+      await worker.close(force);
+    },
+  };
+}
