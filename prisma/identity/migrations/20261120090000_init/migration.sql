@@ -18,9 +18,6 @@ CREATE TABLE "users" (
 CREATE TABLE "tenants" (
     "id" UUID NOT NULL,
     "name" TEXT NOT NULL,
-    "quota_vms" INTEGER,
-    "quota_vcpus" INTEGER,
-    "quota_memory" BIGINT,
     "created_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "tenants_pkey" PRIMARY KEY ("id")
