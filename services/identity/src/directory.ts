@@ -1,0 +1,68 @@
+import { isPlatformAdmin, requireViewer, tenantsWith, type Role, type Viewer } from '@novacron/contracts';
+import { DomainError, isId, type SessionId, type TenantId, type UserId } from '@novacron/core';
+import { byId, parsePage, toConnection, type Connection, type Page, type PageArguments } from '@novacron/graphql';
+import { parseSearch } from './rules.ts';
+import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
+import type { Database } from './store/database.ts';
+import type { TenantRecord, UserView } from './visibility.ts';
+
+/** What is read in lists and by keys other than an id; by id, see loaders.ts. */
+
+/** Oneself, and the users of the tenants where the viewer holds user:read. */
+export async function listUsers(
+  db: Database,
+  someone: Viewer | null,
+  args: PageArguments & { filter?: { search?: string | null | undefined } | null | undefined },
+): Promise<Connection<UserView>> {
+  const viewer = requireViewer(someone);
+  const page = pageById(args);
+  const tenants = tenantsWith(viewer, 'user:read');
+  const visible =
+    tenants === 'all' ? {} : { OR: [{ id: viewer.userId as string }, { roles: { some: { tenantId: { in: tenants as string[] } } } }] };
+  const search = parseSearch(args.filter?.search);
+  const found = search === null ? {} : { OR: [{ name: containing(search) }, { email: containing(search) }] };
+  const where = { AND: [visible, found] };
+  const range = byId(page);
+  const rows = await db.user.findMany({ ...range, where: { AND: [where, range.where] }, select: USER_COLUMNS });
+  const views = rows.map((row) => ({ user: userRecord(row), viewer }));
+  return toConnection(views, page, (view) => [view.user.id], () => db.user.count({ where }));
+}
+
+/** The tenants in which the viewer holds a role; all of them for a platform administrator. */
+export async function listTenants(db: Database, someone: Viewer | null, args: PageArguments): Promise<Connection<TenantRecord>> {
+  const viewer = requireViewer(someone);
+  const page = pageById(args);
+  const where = isPlatformAdmin(viewer) ? {} : { id: { in: viewer.roles.map((held) => held.tenantId as string) } };
+  const range = byId(page);
+  const rows = await db.tenant.findMany({ ...range, where: { AND: [where, range.where] }, select: TENANT_COLUMNS });
+  return toConnection(rows.map(tenantRecord), page, (tenant) => [tenant.id], () => db.tenant.count({ where }));
+}
+
+/** The account behind an address, with its password hash: for signing in alone. Deactivated ones are not there. */
+export const findAccount = (db: Database, email: string) =>
+  db.user.findFirst({ where: { email, deactivatedAt: null }, select: { ...USER_COLUMNS, passwordHash: true } });
+
+export const hasUsers = async (db: Database): Promise<boolean> => (await db.user.findFirst({ select: { id: true } })) !== null;
+
+/** Who a session stands for, with the roles it has now, in one query; null once the session or the account has ended. */
+export async function findViewer(db: Database, { userId, sessionId }: { userId: UserId; sessionId: SessionId }): Promise<Viewer | null> {
+  const rows = await db.$queryRaw<{ role: Role | null; tenant_id: TenantId | null }[]>`
+    SELECT r.role::text AS role, r.tenant_id
+    FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN role_assignments r ON r.user_id = u.id
+    WHERE s.id = ${sessionId}::uuid AND u.id = ${userId}::uuid AND s.revoked_at IS NULL AND u.deactivated_at IS NULL`;
+  if (rows.length === 0) return null;
+  const roles = rows.flatMap(({ role, tenant_id: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }]));
+  return { userId, sessionId, roles };
+}
+
+function pageById(args: PageArguments): Page {
+  const page = parsePage(args);
+  if (page.cursor !== null && !page.cursor.every(isId)) {
+    const field = page.backwards ? 'before' : 'after';
+    throw new DomainError('BAD_USER_INPUT', `"${field}" is no cursor of this list.`, { field });
+  }
+  return page;
+}
+
+/** Prisma hands % and _ on to LIKE as they are. */
+const containing = (text: string) => ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' as const });

@@ -1,0 +1,18 @@
+import { createBuilder } from '@novacron/graphql';
+import type { RequestContext } from '@novacron/contracts';
+import type { Accounts } from '../accounts.ts';
+import type { Loaders } from '../loaders.ts';
+import type { SignIn } from '../sign-in.ts';
+import type { Database } from '../store/database.ts';
+
+/** What the resolvers work with: made for every request. */
+export interface IdentityContext extends RequestContext {
+  /** The client's User-Agent, where the gateway sends it. */
+  userAgent: string | null;
+  db: Database;
+  accounts: Accounts;
+  signIn: SignIn;
+  loaders: Loaders;
+}
+
+export const builder = createBuilder<IdentityContext>();

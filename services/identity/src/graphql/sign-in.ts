@@ -1,0 +1,55 @@
+import type { SignedIn } from '../sign-in.ts';
+import { builder, type IdentityContext } from './context.ts';
+import { User } from './user.ts';
+
+const AuthPayload = builder.objectRef<SignedIn>('AuthPayload').implement({
+  description: 'What proves who you are: send "Authorization: Bearer <accessToken>".',
+  fields: (t) => ({
+    accessToken: t.exposeString('accessToken', { nullable: true, description: 'Sent with every request; null while a second factor is owed.' }),
+    refreshToken: t.exposeString('refreshToken', {
+      nullable: true,
+      description: 'Good for one refreshSession. Keep it secret: whoever uses it a second time ends the session.',
+    }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the access token ends: refresh the session before.',
+      resolve: (payload) => payload.expiresAt,
+    }),
+    secondFactorRequired: t.boolean({ description: 'True when a code is still owed: send login again with it.', resolve: () => false }),
+    user: t.field({ type: User, nullable: true, description: 'Who has signed in.', resolve: (payload) => payload.view }),
+  }),
+});
+
+const LoginInput = builder.inputType('LoginInput', {
+  description: 'What proves who you are.',
+  fields: (t) => ({
+    email: t.string({ required: true, description: "The account's address; its case does not matter." }),
+    password: t.string({ required: true, description: "The account's password." }),
+    code: t.string({ description: 'A code of the second factor. Not looked at for an account that has none.' }),
+  }),
+});
+
+const originOf = ({ address, userAgent }: IdentityContext) => ({ address, device: userAgent });
+
+builder.mutationFields((t) => ({
+  login: t.field({
+    type: AuthPayload,
+    description: 'Signs in with a password. UNAUTHENTICATED, in the same words whatever was wrong.',
+    args: { input: t.arg({ type: LoginInput, required: true, description: 'What proves who you are.' }) },
+    resolve: (_root, { input }, context) => context.signIn.login(input, originOf(context), context.requestId),
+  }),
+  refreshSession: t.field({
+    type: AuthPayload,
+    description: 'Spends a refresh token for new tokens. A token that comes a second time ends its session. UNAUTHENTICATED when it is no good.',
+    args: { refreshToken: t.arg.string({ required: true, description: 'The refresh token that was given last.' }) },
+    resolve: (_root, { refreshToken }, context) => context.signIn.refresh(refreshToken, originOf(context), context.requestId),
+  }),
+  logout: t.boolean({
+    description: 'Ends the session that asks: its tokens are refused from now on. True.',
+    resolve: async (_root, _args, context) => {
+      await context.signIn.logout(context);
+      return true;
+    },
+  }),
+}));

@@ -1,0 +1,80 @@
+import { emit } from '@novacron/operations';
+import { newId, type SessionId, type UserId } from '@novacron/core';
+import type { Database, Transaction } from './database.ts';
+
+/** Every write about sign-ins. A revoked session never comes back. */
+
+/** From where somebody signs in. */
+export interface Origin {
+  address: string | null;
+  /** The User-Agent. */
+  device: string | null;
+}
+
+/** Begins a session with its first refresh token, and forgets those of the user that are past their lifetime. */
+export const openSession = (
+  db: Database,
+  session: { userId: UserId; tokenHash: Buffer<ArrayBuffer>; origin: Origin; at: Date; lifetimeMs: number },
+): Promise<SessionId> =>
+  db.$transaction(async (tx) => {
+    const { userId, tokenHash, origin, at, lifetimeMs } = session;
+    const id = newId<SessionId>();
+    await tx.session.deleteMany({ where: { userId, createdAt: { lte: new Date(at.getTime() - lifetimeMs) } } });
+    await tx.session.create({ data: { id, userId, createdAt: at, lastUsedAt: at, ...origin } });
+    const expiresAt = new Date(at.getTime() + lifetimeMs);
+    await tx.refreshToken.create({ data: { id: newId(), sessionId: id, tokenHash, createdAt: at, expiresAt } });
+    return id;
+  });
+
+export type Rotation =
+  | { outcome: 'rotated'; sessionId: SessionId; userId: UserId }
+  | { outcome: 'refused' }
+  /** The token had been used before: its session is revoked. */
+  | { outcome: 'reused'; sessionId: SessionId; userId: UserId };
+
+/**
+ * Spends a refresh token and puts `nextHash` in its place, which ends when its session does. A token is spent once,
+ * under any race; the second time ends its session.
+ */
+export const rotateRefreshToken = (
+  db: Database,
+  { tokenHash, nextHash, origin, at }: { tokenHash: Buffer<ArrayBuffer>; nextHash: Buffer<ArrayBuffer>; origin: Origin; at: Date },
+): Promise<Rotation> =>
+  db.$transaction(async (tx) => {
+    const token = await tx.refreshToken.findUnique({
+      where: { tokenHash },
+      select: { id: true, sessionId: true, expiresAt: true, session: { select: { userId: true } } },
+    });
+    if (token === null || token.expiresAt <= at) return { outcome: 'refused' };
+    // ids leave the tables here: the brands exist only for the compiler
+    const ids = { sessionId: token.sessionId as SessionId, userId: token.session.userId as UserId };
+    // Takes the session's lock: from here on one after the other.
+    const { count: alive } = await tx.session.updateMany({
+      where: { id: ids.sessionId, revokedAt: null, user: { deactivatedAt: null } },
+      data: { lastUsedAt: at, ...origin },
+    });
+    if (alive === 0) return { outcome: 'refused' };
+    const next = newId();
+    const { count: spent } = await tx.refreshToken.updateMany({
+      where: { id: token.id, usedAt: null },
+      data: { usedAt: at, replacedBy: next },
+    });
+    if (spent === 0) {
+      await revoke(tx, ids, at);
+      return { outcome: 'reused', ...ids };
+    }
+    await tx.refreshToken.create({
+      data: { id: next, sessionId: ids.sessionId, tokenHash: nextHash, createdAt: at, expiresAt: token.expiresAt },
+    });
+    return { outcome: 'rotated', ...ids };
+  });
+
+/** Ends a session; ending it again changes nothing and says nothing. */
+export const endSession = (db: Database, ids: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> =>
+  db.$transaction((tx) => revoke(tx, ids, at));
+
+async function revoke(tx: Transaction, { sessionId, userId }: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> {
+  const { count } = await tx.session.updateMany({ where: { id: sessionId, userId, revokedAt: null }, data: { revokedAt: at } });
+  if (count === 0) return;
+  await emit(tx, { type: 'session.revoked', tenantId: null, entityId: sessionId, after: { userId } });
+}

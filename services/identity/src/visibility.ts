@@ -1,0 +1,69 @@
+import { can, isPlatformAdmin, permissionsOf, seesTenant, type Permission, type RoleAssignment, type Viewer } from '@novacron/contracts';
+import { DomainError, type TenantId, type UserId } from '@novacron/core';
+
+/** Who sees what of whom: no clock, no database. */
+
+export interface UserRecord {
+  id: UserId;
+  email: string;
+  name: string;
+  emailVerified: boolean;
+  createdAt: Date;
+  roles: RoleAssignment[];
+}
+
+export interface TenantRecord {
+  id: TenantId;
+  name: string;
+  createdAt: Date;
+}
+
+/** A user as somebody sees it. The one who signs in sees itself before the request has a viewer. */
+export interface UserView {
+  user: UserRecord;
+  viewer: Viewer;
+}
+
+/** Members of a tenant see one another; whom the viewer may not see is not there. */
+export function viewUser(user: UserRecord | null, viewer: Viewer | null): UserView | null {
+  if (user === null || viewer === null) return null;
+  const visible =
+    user.id === viewer.userId || isPlatformAdmin(viewer) || user.roles.some((held) => seesTenant(viewer, held.tenantId));
+  return visible ? { user, viewer } : null;
+}
+
+export const viewTenant = (tenant: TenantRecord | null, viewer: Viewer | null): TenantRecord | null =>
+  tenant !== null && seesTenant(viewer, tenant.id) ? tenant : null;
+
+const isSelf = ({ user, viewer }: UserView): boolean => user.id === viewer.userId;
+
+/**
+ * The roles of a user: all of them to itself, to others those of the tenants where they hold user:read.
+ * FORBIDDEN without such a tenant.
+ */
+export function rolesOf(view: UserView): RoleAssignment[] {
+  const { user, viewer } = view;
+  if (isSelf(view) || isPlatformAdmin(viewer)) return user.roles;
+  const roles = user.roles.filter((held) => can(viewer, 'user:read', held.tenantId));
+  if (roles.length === 0) throw new DomainError('FORBIDDEN', 'You need the permission user:read for this.');
+  return roles;
+}
+
+/** What those roles allow now. FORBIDDEN as for the roles. */
+export const permissionsIn = (view: UserView): Permission[] =>
+  permissionsOf({ ...view.viewer, userId: view.user.id, roles: rolesOf(view) });
+
+/**
+ * Sessions belong to the account, not to one of its tenants: shown to itself and to whom administers every tenant
+ * that the account is in; else FORBIDDEN.
+ */
+export function requireSeesSessions(view: UserView): void {
+  const { user, viewer } = view;
+  const administers =
+    isPlatformAdmin(viewer) ||
+    (user.roles.length > 0 &&
+      user.roles.every((held) => held.role !== 'platform_admin' && can(viewer, 'user:read', held.tenantId)));
+  if (!isSelf(view) && !administers) {
+    throw new DomainError('FORBIDDEN', 'You need the permission user:read in every tenant of this user for this.');
+  }
+}
