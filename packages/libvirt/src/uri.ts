@@ -10,7 +10,7 @@ export interface LibvirtAddress {
 }
 
 /** Source: libvirt 9.0.0 src/remote/remote_sockets.c, remoteDriverTransport. */
-const OTHER_TRANSPORTS = ['tcp', 'tls', 'ssh', 'libssh', 'libssh2', 'ext'];
+const OTHER_TRANSPORTS = new Set(['tcp', 'tls', 'ssh', 'libssh', 'libssh2', 'ext']);
 
 /** Parameters that tell a client how to reach the daemon. Source: https://libvirt.org/uri.html#extra-parameters */
 const CLIENT_PARAMETERS = ['socket', 'mode'];
@@ -27,7 +27,7 @@ export function parseUri(uri: string): LibvirtAddress {
   if (!match || !url) throw new InvalidRequest('This is not a libvirt URI: driver[+transport]://[host]/path is.');
   const [, driver = '', transport] = match;
 
-  if (transport !== undefined && OTHER_TRANSPORTS.includes(transport)) {
+  if (transport !== undefined && OTHER_TRANSPORTS.has(transport)) {
     throw new Unsupported('transport', `The transport ${transport} is not supported; unix is.`);
   }
   if (transport !== undefined && transport !== 'unix') {

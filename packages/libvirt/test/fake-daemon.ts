@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { connect, type Connection, type ConnectOptions } from '../src/index.ts';
+import type { Codec } from '../src/codec.ts';
 import type { Header } from '../src/frame.ts';
 import { encodeFrame, FrameReader, HEADER_BYTES, MESSAGE_STATUS, MESSAGE_TYPE, PROGRAM, readHeader } from '../src/frame.ts';
-import type { Procedure } from '../src/procedures.ts';
 import { PROCEDURES } from '../src/procedures.ts';
 import { remoteError } from '../src/structures.ts';
 import { XdrReader } from '../src/xdr.ts';
@@ -32,8 +32,8 @@ export class FakeClient {
   }
 
   /** Answers a call. */
-  reply<Result>(to: Received, procedure: Procedure<never, Result>, result: Result): void {
-    this.send(frame({ ...to.header, type: MESSAGE_TYPE.REPLY }, (writer) => procedure.result.write(writer, result)));
+  reply<Result>(to: Received, { result: codec }: { result: Codec<Result> }, result: Result): void {
+    this.send(frame({ ...to.header, type: MESSAGE_TYPE.REPLY }, (writer) => codec.write(writer, result)));
   }
 
   /** Answers a call, or ends a stream, with an error. */
@@ -152,6 +152,36 @@ function answerHandshake(received: Received, client: FakeClient): void {
 }
 
 /** The arguments of a call as the daemon reads them. */
-export function argsOf<Args>(procedure: Procedure<Args, never>, { payload }: Received): Args {
-  return procedure.args.read(new XdrReader(payload));
+export function argsOf<Args>({ args }: { args: Codec<Args> }, { payload }: Received): Args {
+  return args.read(new XdrReader(payload));
 }
+
+/** A daemon that keeps the calls of one procedure for the test to answer. */
+export async function holding(procedure: { number: number }): Promise<{ daemon: FakeDaemon; held: Received[] }> {
+  const held: Received[] = [];
+  const daemon = await FakeDaemon.start((received) => {
+    if (received.header.type !== MESSAGE_TYPE.CALL || received.header.procedure !== procedure.number) return false;
+    held.push(received);
+    return true;
+  });
+  return { daemon, held };
+}
+
+/** A daemon that answers one procedure in its own way. */
+export function answering<Result>(
+  procedure: { number: number; result: Codec<Result> },
+  result: Result,
+): Promise<FakeDaemon> {
+  return FakeDaemon.start((received, client) => {
+    if (received.header.type !== MESSAGE_TYPE.CALL || received.header.procedure !== procedure.number) return false;
+    client.reply(received, procedure, result);
+    return true;
+  });
+}
+
+/** The error that a promise rejects with. */
+export const failure = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => expect.unreachable('this should have failed'),
+    (error: unknown) => error,
+  );
