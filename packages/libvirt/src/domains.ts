@@ -36,9 +36,10 @@ export type MetadataSlot =
   | { type: 'element'; uri: string; /** The namespace prefix; needed to set. */ key?: string };
 
 /**
- * The domains of one connection. Every method rejects with a ClientError. None is idempotent by
- * itself: starting what runs, or suspending what is stopped, is the daemon's OPERATION_INVALID;
- * a domain that is gone is NO_DOMAIN.
+ * The domains of one connection. Every method rejects with a ClientError; a domain that is gone is
+ * NO_DOMAIN. What happens to a domain in the wrong state is the driver's choice: QEMU's refuses to
+ * start what runs (OPERATION_INVALID) and agrees to suspend what is paused; the test driver says
+ * INTERNAL_ERROR to both. Read the state to know.
  */
 export class Domains {
   readonly #channel: RpcChannel;

@@ -67,14 +67,15 @@ export class StreamPort {
   }
 
   /** The daemon ended the stream because of an error. */
-  fail(error: Error): void {
+  fail(error: Error | undefined): void {
     this.#isOver = true;
     // One turn later: whoever opened the stream has then had its promise and put its listeners on.
     setImmediate(() => this.duplex.destroy(error));
   }
 
+  /** The connection is gone; that is an error unless it was meant. */
   lose(reason: CloseReason): void {
-    this.fail(new ConnectionLost(reason, true));
+    this.fail(reason.kind === 'closed' ? undefined : new ConnectionLost(reason, true));
   }
 
   #write(chunk: Buffer, done: () => void): void {
