@@ -3,7 +3,7 @@ import { DomainEventFeed } from './domain-event-feed.ts';
 import type { EventSubscription } from './domain-event-feed.ts';
 import { Domains } from './domains.ts';
 import type { CloseReason } from './errors.ts';
-import { Unsupported } from './errors.ts';
+import { InvalidRequest, Unsupported } from './errors.ts';
 import { AUTH_TYPE, DRIVER_FEATURE } from './flags.ts';
 import type { KeepAliveOptions } from './keep-alive.ts';
 import { HostNode } from './node.ts';
@@ -141,13 +141,11 @@ export class Connection implements AsyncDisposable {
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const address = parseUri(options.uri);
-  const deadlineMs = options.defaultDeadlineMs ?? DEFAULT_DEADLINE_MS;
+  const { defaultDeadlineMs: deadlineMs = DEFAULT_DEADLINE_MS, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = options;
+  if (maxInFlight < 1) throw new InvalidRequest(`maxInFlight is ${maxInFlight}: nothing could ever be sent.`);
   const socketPath = options.socketPath ?? address.socketPath;
   const socket = await connectUnixSocket(socketPath, deadlineMs, options.signal);
-  const channel = new RpcChannel(socket, {
-    maxInFlight: options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,
-    defaultDeadlineMs: deadlineMs,
-  });
+  const channel = new RpcChannel(socket, { maxInFlight, defaultDeadlineMs: deadlineMs });
   const abort = () => channel.end({ kind: 'closed', message: 'the attempt to connect was aborted' });
   options.signal?.addEventListener('abort', abort, { once: true });
   try {

@@ -26,9 +26,13 @@ export type LinkStatus =
 /** How to keep up a link. */
 export interface LinkOptions extends Omit<ConnectOptions, 'signal'> {
   readonly listeners?: DomainEventListeners;
-  /** Called with every change of the status, in order; must not throw. */
+  /** Called with every change of the status, in order. What it throws becomes an uncaught exception. */
   readonly onStatus?: (status: LinkStatus) => void;
-  /** The wait before the n-th attempt in a row is random between half of and the whole of initialMs * 2^n, at most maxMs. Default 100 and 10000. */
+  /**
+   * The wait after the n-th attempt in a row is random, between half and the whole of
+   * initialMs * 2^(n-1), at most maxMs. A connection that stood longer than maxMs starts a new row.
+   * Default 100 and 10000.
+   */
   readonly backoff?: { readonly initialMs: number; readonly maxMs: number };
 }
 
@@ -88,14 +92,20 @@ export class Link implements AsyncDisposable {
   /** Connect, tell, wait for the loss, tell; again. Only close() ends it. */
   async #run(): Promise<void> {
     await Promise.resolve(); // whoever opened the link has it before its first status
+    const { initialMs, maxMs } = this.#options.backoff ?? DEFAULT_BACKOFF;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+      const startedAt = performance.now();
+      const fullMs = Math.min(maxMs, initialMs * 2 ** (attempt - 1));
+      const delayMs = Math.round(fullMs * (0.5 + Math.random() / 2)); // many links that fell together do not come back together
       this.#change({ state: 'connecting', attempt });
       try {
         await this.#connectAndStay();
-        attempt = 0;
       } catch (error) {
-        await this.#backOff(attempt, error);
+        if (!this.#stop.signal.aborted) this.#change({ state: 'retrying', attempt, error, delayMs });
       }
+      // A daemon that accepts and hangs up at once is backed off from like one that is not there.
+      if (performance.now() - startedAt > maxMs && this.#wasConnected()) attempt = 0;
+      await wait(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined); // close() cuts it short
     }
     this.#change({ state: 'closed' });
   }
@@ -131,18 +141,19 @@ export class Link implements AsyncDisposable {
     if (listener) await connection.onDomainEvent(kind, (event) => listener(event, connection));
   }
 
-  async #backOff(attempt: number, error: unknown): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    const { initialMs, maxMs } = this.#options.backoff ?? DEFAULT_BACKOFF;
-    const fullMs = Math.min(maxMs, initialMs * 2 ** (attempt - 1));
-    const delayMs = Math.round(fullMs * (0.5 + Math.random() / 2)); // many links that fell together do not come back together
-    this.#change({ state: 'retrying', attempt, error, delayMs });
-    await wait(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined); // close() cuts the wait short
+  #wasConnected(): boolean {
+    return this.#status.state === 'lost';
   }
 
   #change(status: LinkStatus): void {
     this.#status = status;
-    this.#options.onStatus?.(status);
+    try {
+      this.#options.onStatus?.(status);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error; // the listener's fault is its owner's, not the link's
+      });
+    }
     if (status.state === 'connected') for (const settle of this.#waiters) settle(status.connection);
     if (status.state === 'closed') for (const settle of this.#waiters) settle(undefined);
   }

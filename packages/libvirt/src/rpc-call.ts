@@ -4,6 +4,9 @@ import { encodeFrame, MESSAGE_STATUS, MESSAGE_TYPE, PROGRAM } from './frame.ts';
 import type { Procedure } from './procedures.ts';
 import type { XdrReader } from './xdr.ts';
 
+/** 24 days; Node takes longer timers for 1 ms. Source: https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** What a call's result brings along: the serial that a stream goes by, and whether the caller had given up. */
 export interface ResultContext {
   readonly serial: number;
@@ -42,7 +45,7 @@ export class RpcCall<Args = unknown, Result = unknown> {
     this.#onResult = onResult;
     this.#timer = setTimeout(() => {
       this.fail(new DeadlineExceeded(procedure.name, deadlineMs, this.serial !== 0));
-    }, deadlineMs);
+    }, Math.min(deadlineMs, LONGEST_TIMER_MS));
   }
 
   /** Takes the result out of the answer. Throws ProtocolError when it is not one. */
