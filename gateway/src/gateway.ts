@@ -1,11 +1,28 @@
+import { Supergraph } from '@apollo/federation-internals';
 import type { Authenticator } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
 import type { DataSource } from '@novacron/transport';
+import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { createEventHub } from './events/hub.ts';
+import { createSampleFeed } from './events/samples.ts';
+import { EVENTS_SUBGRAPH } from './events/schema.ts';
+import { createGraph } from './graph.ts';
+import { routeGraphql } from './http/graphql.ts';
+import { routePlayground } from './http/playground.ts';
+import { routeProbes } from './http/probes.ts';
+import { createHttpServer } from './http/server.ts';
+import { createSubscriptionEngine } from './subscriptions/engine.ts';
+import { createSubscriptionPlanner } from './subscriptions/plan.ts';
+import { createSocketServer } from './subscriptions/socket-server.ts';
+import { createTelemetry } from './telemetry.ts';
+import { createViewers } from './viewers.ts';
 
 export { composeSupergraph } from './compose.ts';
 export { checkKeys } from './entity-keys.ts';
+export { EVENTS_SUBGRAPH, eventsSdl } from './events/schema.ts';
 
 export interface GatewayOptions {
   /** The composed graph: gateway/supergraph.graphql. */
@@ -37,6 +54,59 @@ export interface Gateway {
  * The front door: GraphQL over HTTP and WebSocket at /graphql, the playground, /health, /ready, /metrics and the public
  * keys. Fails with one clear sentence when the port is taken or a subgraph has no data source.
  */
-export async function createGateway(_options: GatewayOptions): Promise<Gateway> {
-  throw new Error('not there yet');
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { supergraphSdl, dataSources, authenticator, events, redis, logger, host, allowedOrigins = [] } = options;
+  const faults = missingSources(supergraphSdl, dataSources);
+  if (faults.length > 0) throw new DomainError('UNAVAILABLE', `The gateway has no data source for ${faults.join(', ')}.`);
+
+  /** What was opened, to be closed in reverse: also when a later part fails to open. */
+  const opened: (() => unknown)[] = [];
+  const close = async () => {
+    for (const end of opened.splice(0).toReversed()) await end();
+  };
+  try {
+    const telemetry = createTelemetry();
+    const hub = await createEventHub(events, logger);
+    opened.push(() => hub.close());
+    const viewers = createViewers(authenticator, hub);
+    opened.push(() => viewers.close());
+    const samples = await createSampleFeed(redis, logger);
+    opened.push(() => samples.close());
+    const graph = await createGraph({ supergraphSdl, dataSources, telemetry, logger });
+    opened.push(() => graph.close());
+
+    const app = createHttpServer({ allowedOrigins, telemetry, logger });
+    opened.push(() => app.close());
+    const playground = await routePlayground(app, options.playgroundDir);
+    routeGraphql(app, graph, viewers, playground);
+    routeProbes(app, { authenticator, events, hub, redis, telemetry });
+
+    const planner = createSubscriptionPlanner(supergraphSdl, dataSources, logger);
+    const engine = createSubscriptionEngine({ hub, log: events, samples, telemetry });
+    const sockets = createSocketServer({ graph, planner, engine, hub, viewers, telemetry, allowedOrigins, logger });
+    opened.push(() => sockets.close());
+    app.server.on('upgrade', sockets.upgrade);
+
+    await listen(app, host, options.port);
+    const address = app.server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : options.port;
+    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`, port, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function missingSources(supergraphSdl: string, dataSources: GatewayOptions['dataSources']): string[] {
+  const names = Supergraph.build(supergraphSdl).subgraphsMetadata().map(({ name }) => name);
+  return names.filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause; // node:net rejects with nothing else
+    throw new DomainError('CONFLICT', `Port ${port} is already in use: set NOVACRON_PORT to a free one.`, { cause });
+  }
 }

@@ -93,7 +93,8 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
     if (error.code !== 'EADDRINUSE') throw error;
     throw new DomainError('CONFLICT', `Port ${port} on ${host} is already in use.`, { cause: error });
   });
-  const bound = app.addresses()[0]?.port ?? port;
+  const address = app.server.address();
+  const bound = typeof address === 'object' && address !== null ? address.port : port;
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound, close: () => app.close() };
 }
 

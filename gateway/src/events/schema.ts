@@ -1,0 +1,100 @@
+import { buildSubgraphSchema } from '@apollo/subgraph';
+import { sharedSdl } from '@novacron/graphql';
+import { Kind, parse, print, type GraphQLSchema } from 'graphql';
+
+/** Its name in the supergraph. */
+export const EVENTS_SUBGRAPH = 'events';
+
+const OWN_SDL = /* GraphQL */ `
+  extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable"])
+
+  "What happens, as it happens. A message carries extensions.cursor, the place to come back to with \`after\`."
+  type Subscription {
+    "Every change of VMs that you may read: their state, their name, where they run."
+    vmChanged(
+      "Of these VMs only. An id that you can't see says nothing."
+      ids: [ID!]
+      "Of VMs that match before or after the change."
+      filter: VmFilter
+      "First all that happened after this cursor, then what happens next. CURSOR_EXPIRED when it is too old: read again, and subscribe without it."
+      after: String
+    ): VmEvent!
+    "Every change of operations that you may read."
+    operationChanged(
+      "Of this operation only."
+      id: ID
+      "First all that happened after this cursor, then what happens next."
+      after: String
+    ): Operation!
+    "What VMs use, as their hosts measure it; the latest sample of each VM at once."
+    vmMetrics(
+      "Of these VMs only."
+      ids: [ID!]
+      "At most one sample of a VM in this time, the latest: 1000 to 60000; 5000 unless told."
+      intervalMs: Int
+    ): VmMetrics!
+    "What hosts use; the latest sample of each host at once."
+    hostMetrics(
+      "Of these hosts only."
+      ids: [ID!]
+      "At most one sample of a host in this time, the latest: 1000 to 60000; 5000 unless told."
+      intervalMs: Int
+    ): HostMetrics!
+  }
+
+  "One committed change of a VM."
+  type VmEvent {
+    "Where it stands in the one order of events: the message's extensions.cursor."
+    cursor: String!
+    "What happened: vm.created, vm.changed, vm.deleted, or vm.drifted when it was not NovaCron that changed it."
+    type: String!
+    "When the change was made."
+    at: DateTime!
+    "The VM. Its name, state, desiredState and generation are those that this change committed; all else is read now."
+    vm: Vm!
+  }
+
+  "A VM."
+  type Vm @key(fields: "id", resolvable: false) {
+    "Its id."
+    id: ID!
+    "Its name, unique in its tenant."
+    name: String! @shareable
+    "What the hypervisor says, as last observed."
+    state: VmState! @shareable
+    "What was last asked for."
+    desiredState: VmState! @shareable
+    "Grows with every change."
+    generation: Int! @shareable
+  }
+
+  "A verb under way, or done."
+  type Operation @key(fields: "id", resolvable: false) {
+    "Its id."
+    id: ID!
+    "Which verb, such as vm.create."
+    kind: String! @shareable
+    "How far it has come."
+    state: OperationState! @shareable
+    "Share of its steps that are done, 0..1."
+    progress: Float! @shareable
+  }
+
+  "A host."
+  type Host @key(fields: "id", resolvable: false) {
+    "Its id."
+    id: ID!
+  }
+`;
+
+/** The SDL of the events subgraph, for composition: printed into gateway/schema.graphql. */
+export function eventsSdl(): string {
+  const shared = parse(sharedSdl()).definitions.filter(
+    // declared for every subgraph's builder, named by nothing here
+    (definition) => !(definition.kind === Kind.SCALAR_TYPE_DEFINITION && definition.name.value === 'JSON'),
+  );
+  return `${[...parse(OWN_SDL).definitions, ...shared].map(print).join('\n\n')}\n`;
+}
+
+/** The schema through which events become results: it coerces every leaf. It resolves nothing; the event is its root. */
+export const createEventsSchema = (): GraphQLSchema => buildSubgraphSchema(parse(eventsSdl()));

@@ -1,0 +1,109 @@
+import { can, isPlatformAdmin, requirePermission, type EventRecord, type Permission, type Viewer, type VmFacts } from '@novacron/contracts';
+import { encodeCursor } from './cursor.ts';
+import type { EventNoun } from './hub.ts';
+import type { Sample } from './samples.ts';
+
+/** What graphql-js made of a subscription field's arguments. */
+export type StreamArguments = Readonly<Record<string, unknown>>;
+
+interface Stream<Item> {
+  /** UNAUTHENTICATED or FORBIDDEN for who may subscribe to nothing of this kind. */
+  readonly permission: Permission;
+  /** The objects asked for; null for all. */
+  ids(args: StreamArguments): readonly string[] | null;
+  /** Whether this viewer is to hear of it. */
+  shows(item: Item, args: StreamArguments, viewer: Viewer): boolean;
+  /** The value of the subscription field, before the schema coerces it. */
+  value(item: Item): object;
+}
+
+/** Fed by the event log: every one counts, in order, with a cursor. */
+export interface EventStream extends Stream<EventRecord> {
+  readonly source: 'events';
+  readonly noun: EventNoun;
+}
+
+/** Fed by samples: only the latest of each object counts. */
+export interface SampleStream extends Stream<Sample> {
+  readonly source: 'samples';
+  readonly kind: Sample['kind'];
+}
+
+const idsOf = (value: unknown): readonly string[] | null => (Array.isArray(value) ? value.map((id) => String(id).toLowerCase()) : null);
+const utc = (at: string): string => new Date(at).toISOString();
+
+/** An event of no tenant concerns the fleet itself. */
+const seesEvent = (viewer: Viewer, permission: Permission, event: EventRecord): boolean =>
+  event.tenantId === null ? isPlatformAdmin(viewer) : can(viewer, permission, event.tenantId);
+
+interface VmFilter {
+  states?: readonly string[] | null;
+  hostId?: string | null;
+  tenantId?: string | null;
+  tags?: readonly string[] | null;
+  search?: string | null;
+}
+
+const matchesFilter = (filter: VmFilter, vm: VmFacts, tenantId: string | null): boolean =>
+  (filter.states == null || filter.states.includes(vm.state)) &&
+  (filter.hostId == null || filter.hostId.toLowerCase() === vm.hostId) &&
+  (filter.tenantId == null || filter.tenantId.toLowerCase() === tenantId) &&
+  (filter.tags == null || filter.tags.every((tag) => vm.tags.includes(tag))) &&
+  (filter.search == null || vm.name.toLowerCase().includes(filter.search.toLowerCase()));
+
+type VmEventRecord = Extract<EventRecord, { type: `vm.${string}` }>;
+type OperationEventRecord = Extract<EventRecord, { type: 'operation.changed' }>;
+
+const vmChanged: EventStream = {
+  source: 'events',
+  noun: 'vm',
+  permission: 'vm:read',
+  ids: (args) => idsOf(args['ids']),
+  shows(event, args, viewer) {
+    const { before, after, tenantId } = event as VmEventRecord; // the hub hands over events of this noun only
+    if (!seesEvent(viewer, 'vm:read', event)) return false;
+    const filter = args['filter'] as VmFilter | null | undefined; // coerced by the schema's VmFilter
+    return filter == null || [before, after].some((vm) => vm !== undefined && matchesFilter(filter, vm, tenantId));
+  },
+  value(event) {
+    const { position, type, at, entityId, after } = event as VmEventRecord; // as above
+    return { cursor: encodeCursor(position), type, at: utc(at), vm: { id: entityId, ...after } };
+  },
+};
+
+const operationChanged: EventStream = {
+  source: 'events',
+  noun: 'operation',
+  permission: 'operation:read',
+  ids: (args) => (args['id'] == null ? null : idsOf([args['id']])),
+  shows: (event, _args, viewer) => seesEvent(viewer, 'operation:read', event),
+  value(event) {
+    const { entityId, after } = event as OperationEventRecord; // the hub hands over events of this noun only
+    return { id: entityId, ...after };
+  },
+};
+
+const vmMetrics: SampleStream = {
+  source: 'samples',
+  kind: 'vm',
+  permission: 'vm:read',
+  ids: (args) => idsOf(args['ids']),
+  shows: (sample, _args, viewer) => sample.kind === 'vm' && can(viewer, 'vm:read', sample.value.tenantId),
+  value: (sample) => ({ ...sample.value, at: utc(sample.value.at), vm: { id: sample.id } }),
+};
+
+const hostMetrics: SampleStream = {
+  source: 'samples',
+  kind: 'host',
+  permission: 'host:read',
+  ids: (args) => idsOf(args['ids']),
+  shows: (_sample, _args, viewer) => can(viewer, 'host:read'),
+  value: (sample) => ({ ...sample.value, at: utc(sample.value.at), host: { id: sample.id } }),
+};
+
+/** Every field of Subscription, by its name; a test compares them with the schema. */
+export const STREAMS: Readonly<Record<string, EventStream | SampleStream>> = { vmChanged, operationChanged, vmMetrics, hostMetrics };
+
+/** The viewer, if it may subscribe to anything of this kind. */
+export const requireStream = (stream: EventStream | SampleStream, viewer: Viewer | null): Viewer =>
+  requirePermission(viewer, stream.permission);

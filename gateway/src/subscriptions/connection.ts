@@ -1,0 +1,91 @@
+import type { Viewer } from '@novacron/contracts';
+import type { WebSocket } from 'ws';
+import type { Authenticated } from '../viewers.ts';
+import type { RunningSubscription, Sink } from './engine.ts';
+
+/** Close codes beside those of graphql-ws; its clients come back after each of them. */
+export const CLOSE = {
+  goingAway: 1001,
+  tryAgainLater: 1013,
+  /** The session ended, the token expired or its user's roles changed. */
+  forbidden: 4403,
+  /** The client reads too slowly. Not 4429: graphql-ws takes that for a fault of the client's and stays away. */
+  tooSlow: 4290,
+} as const;
+
+/** Bytes that may wait in a socket before it is cut. */
+const BUFFERED_LIMIT = 2 ** 20;
+/** setTimeout takes no more: 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** One client's WebSocket: who it is, what it subscribes to, and when that has to end. */
+export class Connection {
+  readonly socket: WebSocket;
+  readonly address: string | null;
+  /** By the id that the client gave them. */
+  readonly subscriptions = new Map<string, RunningSubscription>();
+  /** Answers to the last ping are awaited. */
+  answered = true;
+  viewer: Viewer | null = null;
+  readonly #onSlow: (connection: Connection) => void;
+  #expiry: NodeJS.Timeout | undefined;
+
+  constructor(socket: WebSocket, address: string | null, onSlow: (connection: Connection) => void) {
+    this.socket = socket;
+    this.address = address;
+    this.#onSlow = onSlow;
+  }
+
+  get isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN;
+  }
+
+  /** From now on the client is this viewer, until its token expires. */
+  signIn({ viewer, expiresAt }: Authenticated): void {
+    this.viewer = viewer;
+    const leftMs = Math.min(LONGEST_TIMER_MS, Math.max(0, expiresAt.getTime() - Date.now()));
+    this.#expiry = setTimeout(() => this.close(CLOSE.forbidden, 'Token expired'), leftMs);
+    this.#expiry.unref();
+  }
+
+  /** Up to where every subscription of this connection has been told everything. */
+  get settled(): number {
+    return Math.min(...[...this.subscriptions.values()].map((subscription) => subscription.settled));
+  }
+
+  /** Sends, or cuts a client that has left too much unread. */
+  send(text: string): void {
+    if (!this.isOpen) return;
+    this.socket.send(text);
+    if (this.socket.bufferedAmount > BUFFERED_LIMIT) this.#onSlow(this);
+  }
+
+  /** Sends and waits until the text has left this process, or the socket is gone. */
+  sendPatiently(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isOpen) this.socket.send(text, () => resolve());
+      else resolve();
+    });
+  }
+
+  /** Where one subscription's messages go, each in its envelope (graphql-transport-ws, "next"). */
+  sink(id: string): Sink {
+    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+    return {
+      send: (payload) => this.send(`${head}${payload}}`),
+      sendPatiently: (payload) => this.sendPatiently(`${head}${payload}}`),
+      ended: () => this.subscriptions.delete(id),
+    };
+  }
+
+  close(code: number, reason: string): void {
+    clearTimeout(this.#expiry);
+    this.socket.close(code, reason);
+    for (const subscription of this.subscriptions.values()) void subscription.return();
+  }
+
+  /** The socket is gone. */
+  forget(): void {
+    clearTimeout(this.#expiry);
+  }
+}

@@ -1,0 +1,80 @@
+import type { EventRecord } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import type { EventLog } from '@novacron/events';
+import type { EventHub } from '../events/hub.ts';
+import type { EventStream } from '../events/streams.ts';
+import type { Telemetry } from '../telemetry.ts';
+import { render, RENDERED_AT_ONCE, type Group, type GroupSubject, type Member, type Message } from './group.ts';
+import { OrderedPipeline } from './pipeline.ts';
+
+/** Events that a group may be behind; beyond, its members are told to come back and replay from the log instead. */
+const BACKLOG = 1_000;
+const REPLAYED_AT_ONCE = 500;
+
+export interface EventGroupOptions {
+  subject: GroupSubject;
+  stream: EventStream;
+  hub: EventHub;
+  log: EventLog;
+  telemetry: Telemetry;
+}
+
+/** A group fed by the event log: each event that its viewer may see, in order, none twice and none left out. */
+export function createEventGroup({ subject, stream, hub, log, telemetry }: EventGroupOptions): Group {
+  const { args, viewer } = subject;
+  const members = new Set<Member>();
+  const ids = stream.ids(args);
+  const wanted = ids === null ? null : new Set(ids);
+  let told = hub.position;
+
+  const answer = (event: EventRecord): Promise<Message> => render(subject, stream.value(event), event.position);
+  const isWanted = (event: EventRecord): boolean =>
+    event.type.startsWith(`${stream.noun}.`) && (wanted === null || wanted.has(event.entityId)) && stream.shows(event, args, viewer);
+
+  const pipeline = new OrderedPipeline<EventRecord, Message>(
+    answer,
+    (message, event) => {
+      told = event.position;
+      telemetry.deliverySeconds.observe(Math.max(0, Date.now() - Date.parse(event.at)) / 1_000);
+      for (const member of members) if (message.position > member.floor) member.send(message);
+    },
+    { concurrency: RENDERED_AT_ONCE, capacity: BACKLOG },
+  );
+
+  const stop = hub.listen(stream.noun, ids, (event) => {
+    if (members.size === 0 || !isWanted(event) || pipeline.push(event)) return;
+    const behind = new DomainError('UNAVAILABLE', 'This subscription can\'t keep up with what happens: resume after the last cursor.');
+    for (const member of [...members]) member.fail(behind);
+  });
+
+  /** Reads from the log until nothing stands between it and what the hub will hand over next. */
+  async function replay(member: Member, after: number): Promise<void> {
+    if (after > hub.position && after > (await log.head())) {
+      throw new DomainError('CURSOR_EXPIRED', 'This cursor is not of the present event log: read again, and subscribe without it.', { field: 'after' });
+    }
+    member.floor = after;
+    // No await between this comparison and the return: what the hub hands over next finds the member in the group.
+    while (member.floor < hub.position) {
+      const events = await log.read(member.floor, REPLAYED_AT_ONCE);
+      if (events.length === 0) throw new DomainError('UNAVAILABLE', 'The event log is not complete yet: try again.');
+      for (const event of events) {
+        if (isWanted(event)) await member.sendPatiently(await answer(event));
+        if (member.ended) return;
+        member.floor = event.position;
+      }
+    }
+  }
+
+  return {
+    async attach(member, after) {
+      if (after === null) member.floor = hub.position;
+      else await replay(member, after);
+      if (!member.ended) members.add(member);
+    },
+    detach: (member) => void members.delete(member),
+    get settled() {
+      return pipeline.pending === 0 ? hub.position : told;
+    },
+    close: stop,
+  };
+}

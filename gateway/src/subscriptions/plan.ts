@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { buildOperationContext, executeQueryPlan, type ServiceMap } from '@apollo/gateway';
+import { operationFromDocument, Supergraph } from '@apollo/federation-internals';
+import { QueryPlanner, type PlanNode, type QueryPlan } from '@apollo/query-planner';
+import type { RequestContext } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import type { DataSource } from '@novacron/transport';
+import {
+  execute,
+  getArgumentValues,
+  getOperationAST,
+  getVariableValues,
+  GraphQLError,
+  Kind,
+  parse,
+  validate,
+  type DocumentNode,
+  type FieldNode,
+  type FormattedExecutionResult,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+} from 'graphql';
+import type { Logger } from 'pino';
+import { toApolloDataSource } from '../apollo-data-source.ts';
+import { formatError, hideCompletion, withRequestId } from '../errors.ts';
+import { createEventsSchema, EVENTS_SUBGRAPH } from '../events/schema.ts';
+import type { StreamArguments } from '../events/streams.ts';
+import { MAX_TOKENS } from '../graph.ts';
+import { cursorVariable, unconditionalRootField } from './root-field.ts';
+
+export type Variables = Readonly<Record<string, unknown>>;
+
+/** A subscription operation, parsed, validated and planned: everything that does not depend on who asks. */
+export interface PlannedSubscription {
+  /** Equal for the same operation of the same document. */
+  key: string;
+  document: DocumentNode;
+  /** The field of Subscription. */
+  field: string;
+  /** The variable that says where to resume, when nothing else uses it: groups are the same whatever its value. */
+  cursorVariable: string | null;
+  /** The subgraphs that fill in what the event does not carry. */
+  services: ReadonlySet<string>;
+  /** The field's arguments as its schema coerces them; BAD_USER_INPUT as a GraphQLError. */
+  argumentsOf(variables: Variables): StreamArguments;
+  /** One event -> one result, read with the rights of the context's viewer. Never rejects. */
+  run(value: object, variables: Variables, context: RequestContext): Promise<FormattedExecutionResult>;
+}
+
+/** What a document asks for: a subscription, planned, or something that is executed once. */
+export type Planned = { subscription: PlannedSubscription } | { document: DocumentNode };
+
+export interface SubscriptionPlanner {
+  apiSchema: GraphQLSchema;
+  /** Throws a GraphQLError, or a list of them, with the code of what is wrong. */
+  plan(query: string, operationName: string | null): Planned;
+}
+
+/** Clients use few distinct operations; this only bounds what a flood of odd ones can hold. */
+const CACHED_PLANS = 1_000;
+
+/** What is wrong with a document: several things at once. */
+export class InvalidDocument extends Error {
+  readonly errors: readonly GraphQLError[];
+  constructor(errors: readonly GraphQLError[]) {
+    super('the document is not valid');
+    this.errors = errors;
+  }
+}
+
+function withCode({ message, nodes, source, positions }: GraphQLError, code: string): GraphQLError {
+  return new GraphQLError(message, { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, extensions: { code } });
+}
+
+export function createSubscriptionPlanner(
+  supergraphSdl: string,
+  dataSources: Readonly<Record<string, DataSource>>,
+  logger: Logger,
+): SubscriptionPlanner {
+  const supergraph = Supergraph.build(supergraphSdl);
+  const planner = new QueryPlanner(supergraph);
+  const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
+  const internalApi = supergraph.apiSchema();
+  const apiSchema = internalApi.toGraphQLJSSchema();
+  const eventsSchema = createEventsSchema();
+  const plans = new Map<string, Planned>();
+  const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
+
+  const services: ServiceMap = Object.fromEntries(
+    Object.entries(dataSources).map(([name, source]) => [name, toApolloDataSource(source)]),
+  );
+
+  function readDocument(query: string): DocumentNode {
+    let document: DocumentNode;
+    try {
+      document = parse(query, { maxTokens: MAX_TOKENS });
+    } catch (error) {
+      if (error instanceof GraphQLError) throw new InvalidDocument([withCode(error, 'GRAPHQL_PARSE_FAILED')]);
+      throw error;
+    }
+    const errors = validate(apiSchema, document);
+    if (errors.length > 0) throw new InvalidDocument(errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')));
+    return document;
+  }
+
+  function planSubscription(key: string, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription {
+    const rootField = unconditionalRootField(document, operation);
+    const name = operation.name?.value;
+    const { node } = planner.buildQueryPlan(operationFromDocument(internalApi, document, name === undefined ? {} : { operationName: name }));
+    if (node?.kind !== 'Subscription' || node.primary.serviceName !== EVENTS_SUBGRAPH) {
+      throw new DomainError('INTERNAL', `The planner has no subscription for ${rootField.name.value}.`);
+    }
+    const { primary, rest } = node;
+    const primaryDocument = parse(primary.operation);
+    const primaryOperation = getOperationAST(primaryDocument);
+    const primaryField = primaryOperation?.selectionSet.selections.find((selection): selection is FieldNode => selection.kind === Kind.FIELD);
+    const definition = primaryField && eventsSchema.getSubscriptionType()?.getFields()[primaryField.name.value];
+    if (primaryOperation == null || primaryField === undefined || definition === undefined) {
+      throw new DomainError('INTERNAL', `The plan of ${rootField.name.value} has no field of the events subgraph.`);
+    }
+    const queryPlan: QueryPlan = { kind: 'QueryPlan', node: { kind: 'Sequence', nodes: [primary, ...(rest === undefined ? [] : [rest])] } };
+    const operationContext = buildOperationContext({ schema: apiSchema, operationDocument: document, ...(name === undefined ? {} : { operationName: name }) });
+
+    return {
+      key,
+      document,
+      field: primaryField.name.value,
+      cursorVariable: cursorVariable(document, rootField),
+      services: new Set(rest === undefined ? [] : servicesOf(rest)),
+      argumentsOf(variables) {
+        const coerced = getVariableValues(apiSchema, operation.variableDefinitions ?? [], variables);
+        if (coerced.errors) throw new InvalidDocument(coerced.errors);
+        const own = getVariableValues(eventsSchema, primaryOperation.variableDefinitions ?? [], variables);
+        if (own.errors) throw new InvalidDocument(own.errors);
+        return getArgumentValues(definition, primaryField, own.coerced);
+      },
+      run: (value, variables, context) =>
+        withRequestId(context.requestId, async () => {
+          const event = {
+            process: async ({ request }: { request: { variables?: Record<string, unknown> } }) =>
+              execute({
+                schema: eventsSchema,
+                document: primaryDocument,
+                rootValue: { [primaryField.name.value]: value },
+                variableValues: request.variables ?? {},
+              }) as Promise<object>, // as in apollo-data-source.ts
+          };
+          try {
+            const result = await executeQueryPlan(
+              queryPlan,
+              { ...services, [EVENTS_SUBGRAPH]: event },
+              // The executor reads no more than this of Apollo Server's request context.
+              { request: { query: '', variables }, context, logger: quiet, metrics: {} } as unknown as Parameters<typeof executeQueryPlan>[2],
+              operationContext,
+              supergraphSchema,
+              internalApi,
+            );
+            const errors = result.errors?.map((error) => formatError(error, logger));
+            return hideCompletion({ data: result.data ?? null, ...(errors ? { errors } : {}), extensions: result.extensions ?? {} }, logger);
+          } catch (thrown) {
+            return { data: null, errors: [formatError(thrown, logger)] };
+          }
+        }),
+    };
+  }
+
+  return {
+    apiSchema,
+    plan(query, operationName) {
+      const key = createHash('sha256').update(`${operationName ?? ''}\n${query}`).digest('base64url');
+      const known = plans.get(key);
+      if (known !== undefined) return known;
+      const document = readDocument(query);
+      const operation = getOperationAST(document, operationName);
+      if (operation == null) {
+        const message = operationName === null ? 'Say which operation of the document to run.' : `There is no operation "${operationName}" in the document.`;
+        throw new InvalidDocument([new GraphQLError(message, { extensions: { code: 'OPERATION_RESOLUTION_FAILURE' } })]);
+      }
+      const planned = operation.operation === 'subscription' ? { subscription: planSubscription(key, document, operation) } : { document };
+      plans.set(key, planned);
+      if (plans.size > CACHED_PLANS) plans.delete(plans.keys().next().value ?? '');
+      return planned;
+    },
+  };
+}
+
+/** Every subgraph that a plan asks. */
+function servicesOf(node: PlanNode): string[] {
+  switch (node.kind) {
+    case 'Fetch':
+      return [node.serviceName];
+    case 'Flatten':
+      return servicesOf(node.node);
+    case 'Sequence':
+    case 'Parallel':
+      return node.nodes.flatMap(servicesOf);
+    case 'Condition':
+      return [node.ifClause, node.elseClause].flatMap((clause) => (clause === undefined ? [] : servicesOf(clause)));
+    case 'Defer':
+      throw new DomainError('INTERNAL', '@defer is not in the schema.');
+  }
+}

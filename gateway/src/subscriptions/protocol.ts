@@ -1,0 +1,92 @@
+import { DomainError, newId } from '@novacron/core';
+import type { RequestContext } from '@novacron/contracts';
+import { GraphQLError, type DocumentNode, type ExecutionArgs, type FormattedExecutionResult } from 'graphql';
+import type { OperationResult, ServerOptions, SubscribePayload } from 'graphql-ws';
+import type { Logger } from 'pino';
+import { formatError } from '../errors.ts';
+import { encodeCursor } from '../events/cursor.ts';
+import type { EventHub } from '../events/hub.ts';
+import type { Graph } from '../graph.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { Connection } from './connection.ts';
+import type { RunningSubscription, SubscriptionEngine } from './engine.ts';
+import { InvalidDocument, type SubscriptionPlanner } from './plan.ts';
+
+const SUBSCRIPTIONS_LIMIT = 100;
+
+export interface ProtocolOptions {
+  graph: Graph;
+  planner: SubscriptionPlanner;
+  engine: SubscriptionEngine;
+  hub: EventHub;
+  telemetry: Telemetry;
+  logger: Logger;
+  /** Signs the connection in; false when it has been closed instead. */
+  authenticate(connection: Connection, accessToken: string): Promise<boolean>;
+}
+
+interface Extra {
+  connection: Connection;
+}
+
+type Started = RunningSubscription | Promise<FormattedExecutionResult>;
+
+/** What graphql-ws runs, whether it calls it `subscribe` or `execute`: it finds out itself if it can be iterated. */
+const start = (args: ExecutionArgs) => (args.contextValue as () => Started)() as OperationResult; // see onSubscribe
+
+/** How graphql-ws serves a connection: it keeps the protocol, the engine and the graph do the work. */
+export function createProtocol(options: ProtocolOptions): ServerOptions<Record<string, unknown>, Extra> {
+  const { graph, planner, engine, hub, telemetry, logger } = options;
+
+  function prepare(connection: Connection, id: string, payload: SubscribePayload): { document: DocumentNode; start: () => Started } {
+    const { query, operationName, variables } = payload;
+    const context: RequestContext = { viewer: connection.viewer, requestId: newId(), address: connection.address };
+    const planned = planner.plan(query, operationName ?? null);
+    if ('document' in planned) {
+      const request = { query, ...(operationName == null ? {} : { operationName }), variables: variables ?? {} };
+      return { document: planned.document, start: () => graph.answer(request, context) };
+    }
+    if (connection.subscriptions.size >= SUBSCRIPTIONS_LIMIT) {
+      throw new DomainError('RATE_LIMITED', `One connection holds at most ${SUBSCRIPTIONS_LIMIT} subscriptions.`);
+    }
+    const { subscription } = planned;
+    const running = engine.subscribe(subscription, variables ?? {}, context, connection.sink(id));
+    connection.subscriptions.set(id, running);
+    telemetry.operations.inc({ type: 'subscription', outcome: 'ok' });
+    return { document: subscription.document, start: () => running };
+  }
+
+  return {
+    async onConnect({ connectionParams, extra: { connection } }) {
+      const authorization = connectionParams?.['authorization'];
+      if (authorization !== undefined && authorization !== null) {
+        const token = typeof authorization === 'string' ? /^Bearer\s+(\S+)$/i.exec(authorization)?.[1] : undefined;
+        if (!(await options.authenticate(connection, token ?? ''))) return false;
+      }
+      // Where a client resumes that is cut before its first message.
+      return { cursor: encodeCursor(hub.position) };
+    },
+    onSubscribe({ extra: { connection } }, id, payload) {
+      try {
+        const { document, start: contextValue } = prepare(connection, id, payload);
+        return { schema: planner.apiSchema, document, operationName: payload.operationName ?? null, contextValue };
+      } catch (thrown) {
+        telemetry.operations.inc({ type: 'subscription', outcome: 'error' });
+        return toGraphQLErrors(thrown);
+      }
+    },
+    subscribe: start,
+    execute: start,
+    // Formatted already: graphql-ws would call toJSON on each error.
+    onNext: (_context, _id, _payload, _args, result) => result as FormattedExecutionResult,
+    onError: (_context, _id, _payload, errors) => errors.map((error) => formatError(error, logger)),
+  };
+}
+
+/** graphql-ws takes nothing but GraphQLErrors; what they say is decided by formatError. */
+function toGraphQLErrors(thrown: unknown): GraphQLError[] {
+  if (thrown instanceof InvalidDocument) return [...thrown.errors];
+  if (thrown instanceof GraphQLError) return [thrown];
+  const originalError = thrown instanceof Error ? thrown : new Error(String(thrown));
+  return [new GraphQLError(originalError.message, { originalError })];
+}

@@ -1,0 +1,138 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { DomainError } from '@novacron/core';
+import type { Logger } from 'pino';
+import { handleProtocols, makeServer } from 'graphql-ws';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { encodeCursor } from '../events/cursor.ts';
+import type { EventHub } from '../events/hub.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { Viewers } from '../viewers.ts';
+import { CLOSE, Connection } from './connection.ts';
+import { isOriginAllowed } from './origin.ts';
+import { createProtocol, type ProtocolOptions } from './protocol.ts';
+
+const MESSAGE_LIMIT = 64 * 2 ** 10;
+const PING_EVERY_MS = 12_000;
+/** How long clients may take to answer that the gateway closes. */
+const CLOSING_MS = 2_000;
+
+export interface SocketServerOptions extends Omit<ProtocolOptions, 'authenticate'> {
+  hub: EventHub;
+  viewers: Viewers;
+  telemetry: Telemetry;
+  allowedOrigins: readonly string[];
+  logger: Logger;
+}
+
+/** GraphQL over WebSocket (graphql-transport-ws), on the HTTP server's own port. */
+export interface SocketServer {
+  /** For the HTTP server's 'upgrade' event. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Completes every subscription, then closes every socket with 1001. */
+  close(): Promise<void>;
+}
+
+export function createSocketServer(options: SocketServerOptions): SocketServer {
+  const { hub, viewers, telemetry, logger } = options;
+  const connections = new Set<Connection>();
+  const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_LIMIT, handleProtocols });
+  const protocol = makeServer(createProtocol({ ...options, authenticate }));
+
+  async function authenticate(connection: Connection, token: string): Promise<boolean> {
+    try {
+      const authenticated = await viewers.authenticate(token);
+      connection.signIn(authenticated);
+      if (!viewers.isRevoked(authenticated.viewer.sessionId)) return true;
+      connection.close(CLOSE.forbidden, 'Session revoked');
+    } catch (thrown) {
+      const error = DomainError.from(thrown);
+      if (error.code === 'UNAUTHENTICATED') connection.close(CLOSE.forbidden, 'Invalid token');
+      else {
+        logger.error({ err: error }, 'a token could not be checked');
+        connection.close(CLOSE.tryAgainLater, 'The token can\'t be checked now');
+      }
+    }
+    return false;
+  }
+
+  function cut(connection: Connection): void {
+    telemetry.slowSockets.inc();
+    const cursor = encodeCursor(connection.settled);
+    logger.warn({ userId: connection.viewer?.userId, cursor }, 'a socket was cut: its client reads too slowly');
+    connection.close(CLOSE.tooSlow, `Too slow: resume after ${cursor}`);
+  }
+
+  function accept(socket: WebSocket, request: IncomingMessage): void {
+    const connection = new Connection(socket, request.socket.remoteAddress ?? null, cut);
+    connections.add(connection);
+    telemetry.sockets.inc();
+    socket.on('error', (err) => logger.debug({ err }, 'a socket failed')); // 'close' follows, which is what matters
+    socket.on('pong', () => (connection.answered = true));
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (text) => connection.sendPatiently(text),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (listener) =>
+          socket.on('message', (data) => {
+            listener(String(data)).catch((err: unknown) => {
+              logger.debug({ err }, 'a message that is not of the protocol');
+              socket.close(4400, 'Invalid message');
+            });
+          }),
+      },
+      { connection },
+    );
+    socket.on('close', (code, reason) => {
+      connections.delete(connection);
+      telemetry.sockets.dec();
+      connection.forget();
+      closed(code, String(reason)).catch((err: unknown) => logger.error({ err }, 'a socket did not end well'));
+    });
+  }
+
+  function closeWhere(isMeant: (connection: Connection) => boolean, reason: string): void {
+    for (const connection of connections) if (isMeant(connection)) connection.close(CLOSE.forbidden, reason);
+  }
+  const stops = [
+    hub.listen('session', null, ({ entityId }) => closeWhere(({ viewer }) => viewer?.sessionId === entityId, 'Session revoked')),
+    // Its groups were chosen by the roles it had: the client comes back with the same token and the roles it has now.
+    hub.listen('user', null, ({ entityId }) => closeWhere(({ viewer }) => viewer?.userId === entityId, 'Access changed')),
+  ];
+  const pings = setInterval(() => {
+    for (const connection of connections) {
+      if (!connection.answered) connection.socket.terminate();
+      connection.answered = false;
+      connection.socket.ping();
+    }
+  }, PING_EVERY_MS);
+  pings.unref();
+
+  return {
+    upgrade(request, socket, head) {
+      const refuse = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      if (new URL(request.url ?? '/', 'http://gateway').pathname !== '/graphql') refuse('404 Not Found');
+      else if (!isOriginAllowed(request.headers, options.allowedOrigins)) refuse('403 Forbidden');
+      else server.handleUpgrade(request, socket, head, (ws) => accept(ws, request));
+    },
+    async close() {
+      clearInterval(pings);
+      for (const stop of stops) stop();
+      await Promise.all([...connections].map(leave));
+      server.close();
+    },
+  };
+}
+
+/** Completes what a client subscribes to, says goodbye, and does not wait for ever for the answer. */
+async function leave(connection: Connection): Promise<void> {
+  const { socket } = connection;
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await Promise.all([...connection.subscriptions.values()].map((subscription) => subscription.return()));
+  // graphql-ws says "complete" from a microtask after the subscription has ended; the close frame comes behind it
+  setImmediate(() => connection.close(CLOSE.goingAway, 'The gateway is stopping'));
+  const deadline = setTimeout(() => socket.terminate(), CLOSING_MS);
+  if (socket.readyState !== socket.CLOSED) await closed;
+  clearTimeout(deadline);
+}
