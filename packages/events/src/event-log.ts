@@ -1,7 +1,8 @@
 import type { EventRecord } from '@novacron/contracts';
 import { postgresPool } from '@novacron/database';
 import { fromDatabase } from '@novacron/operations';
-import { Redis, type RedisOptions } from 'ioredis';
+import { connectRedis } from '@novacron/redis';
+import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { EVENT_STREAM, streamId, toRecord, type EventRow } from './event-row.ts';
 
@@ -52,9 +53,7 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
   };
 
   const follow: EventLog['follow'] = (after, onEvent) => {
-    const stream = new Redis({ ...redis, lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false } as RedisOptions); // a spread of a union is no member of it to the compiler
-    stream.on('error', () => {}); // it reconnects by itself; PostgreSQL is asked meanwhile
-    void stream.connect().catch(() => undefined);
+    const stream = connectRedis(redis, { autoResendUnfulfilledCommands: false }); // while it is away, PostgreSQL is asked
     const closed = new AbortController();
     let position = after;
 

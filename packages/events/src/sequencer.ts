@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventRecord } from '@novacron/contracts';
 import { postgresPool, serviceDatabaseUrl } from '@novacron/database';
-import { Redis, type RedisOptions } from 'ioredis';
+import { connectRedis } from '@novacron/redis';
+import type { RedisOptions } from 'ioredis';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { EVENT_STREAM, streamId, toRecord, type EventRow } from './event-row.ts';
@@ -30,8 +31,7 @@ export interface Sequencer {
  */
 export function startSequencer({ databaseUrl, redis, logger }: SequencerOptions): Sequencer {
   const pool = postgresPool(databaseUrl, 'operations', 2);
-  const stream = new Redis({ ...redis, enableOfflineQueue: false, maxRetriesPerRequest: 0 } as RedisOptions); // a spread of a union is no member of it to the compiler
-  stream.on('error', () => {}); // said when relaying fails
+  const stream = connectRedis(redis);
   const closed = new AbortController();
   let wake: () => void = () => {};
   let relaying = true;

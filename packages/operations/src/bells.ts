@@ -1,4 +1,6 @@
 import { Queue, type ConnectionOptions } from 'bullmq';
+import { connectRedis } from '@novacron/redis';
+import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Bell } from './kernel.ts';
 
@@ -14,7 +16,9 @@ export interface Bells {
   close(): Promise<void>;
 }
 
-export function createBells(connection: ConnectionOptions, logger: Logger): Bells {
+export function createBells(redis: RedisOptions, logger: Logger): Bells {
+  // Without Redis a bell is dropped at once instead of being kept for later: the sweeper rings again.
+  const connection = connectRedis(redis, { maxRetriesPerRequest: null });
   const queues = new Map<string, Queue>();
   let silent = false;
 
@@ -22,8 +26,7 @@ export function createBells(connection: ConnectionOptions, logger: Logger): Bell
     const name = queueName(bell.service, bell.hostId);
     const known = queues.get(name);
     if (known) return known;
-    // Without Redis a bell is dropped at once instead of being kept for later: the sweeper rings again.
-    const queue = new Queue(name, { connection: { ...connection, enableOfflineQueue: false } as ConnectionOptions, skipWaitingForReady: true });
+    const queue = new Queue(name, { connection: connection as unknown as ConnectionOptions }); // BullMQ's own declaration of ioredis
     queue.on('error', () => {}); // said by ring, once per outage
     queues.set(name, queue);
     return queue;
@@ -57,6 +60,7 @@ export function createBells(connection: ConnectionOptions, logger: Logger): Bell
     },
     async close() {
       await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+      connection.disconnect();
     },
   };
 }

@@ -130,6 +130,12 @@ export const failStep = (sql: Sql, claim: Claim, error: ErrorRecord | null, retr
 export const requestCancel = (sql: Sql, operationId: OperationId): Promise<Bell | null> =>
   call(sql, 'request_cancel($1::uuid)', operationId);
 
+/** Bells of operations that are due and in nobody's hands. */
+export async function dueBells(sql: Sql, limit: number): Promise<Bell[]> {
+  const rows = await mapped(sql.$queryRawUnsafe<{ bell: Bell }[]>('SELECT * FROM operations.due_bells($1::int) AS bell', limit));
+  return rows.map((row) => row.bell);
+}
+
 /**
  * Claims an idempotency key for `result` in the transaction that makes it so.
  *

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DomainError, type ErrorRecord, type HostId, type OperationId } from '@novacron/core';
 import { Worker, type ConnectionOptions } from 'bullmq';
+import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { queueName, type Bells } from './bells.ts';
 import { fromDatabase, StaleClaim } from './database-errors.ts';
@@ -16,12 +17,13 @@ export interface WorkerOptions<Tx extends Sql> {
   service: string;
   /** The host whose queue this is, with the epoch of the lease under which it is served. */
   host: { id: HostId; epoch: number } | null;
-  steps: readonly Step<Tx, never, never, never>[];
+  // each step has inputs and outputs of its own; what a plan holds was typed where it was made
+  steps: readonly Step<Tx, any, any, any>[];
   /** The service's own database client. */
   sql: Sql;
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   bells: Bells;
-  redis: ConnectionOptions;
+  redis: RedisOptions;
   logger: Logger;
   /** How an error of the world outside reads in the domain (libvirt's, a remote's). */
   toDomainError?(error: unknown): DomainError;
@@ -38,11 +40,14 @@ class Closing extends Error {}
 /** Someone cancelled the operation. */
 class Cancelled extends Error {}
 
+const outcomeUnknown = () =>
+  new DomainError('UNAVAILABLE', 'The worker was lost while it did this; whether it took effect is unknown.', { retryable: false });
+
 /** Answers the bells of one queue: takes the step at the cursor, does it, records it, and goes on. */
 export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): OperationsWorker {
   const { sql, host, bells } = options;
   const name = queueName(options.service, host?.id ?? null);
-  const steps = new Map(options.steps.map((step) => [step.name, step as unknown as Step<Tx>])); // inputs are checked where a plan is made
+  const steps = new Map<string, Step<Tx>>(options.steps.map((step) => [step.name, step]));
   const workerId = randomUUID();
   const closing = new AbortController();
   let dropped = false;
@@ -90,9 +95,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
 
   async function doStep(claim: Claim, run: StepRun): Promise<Recorded> {
     const step = stepOf(claim);
-    if (claim.interrupted && step.repeatable === false) {
-      throw new DomainError('UNAVAILABLE', 'The worker was lost while it did this; whether it took effect is unknown.', { retryable: false });
-    }
+    if (claim.interrupted && step.repeatable === false) throw outcomeUnknown();
     const output = await step.run(run, claim.input);
     return record(run, (tx) => step.commit?.(tx, claim.input, output, run), output);
   }
@@ -120,7 +123,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
       log.info('the step was cancelled');
       return failStep(sql, claim, null, null);
     }
-    const known = error instanceof DomainError ? error : (options.toDomainError?.(error) ?? DomainError.from(error));
+    const known = reason instanceof Closing ? outcomeUnknown() : error instanceof DomainError ? error : (options.toDomainError?.(error) ?? DomainError.from(error));
     const failure: ErrorRecord = known.toRecord();
     const again = claim.undoing || (known.retryable && repeatable && claim.attempt < MAX_ATTEMPTS);
     const most = claim.undoing ? RETRY.undoMostMs : RETRY.mostMs;
@@ -165,8 +168,14 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     };
   }
 
-  const worker = new Worker<{ operationId: OperationId }>(name, (job) => drive(job.data.operationId), {
-    connection: options.redis,
+  const driving = new Set<Promise<void>>();
+  const answer = async (job: { data: { operationId: OperationId } }): Promise<void> => {
+    const driven = drive(job.data.operationId);
+    driving.add(driven);
+    await driven.finally(() => driving.delete(driven));
+  };
+  const worker = new Worker<{ operationId: OperationId }>(name, answer, {
+    connection: options.redis as ConnectionOptions, // the same options, declared by BullMQ a second time
     concurrency: options.concurrency ?? 16,
     lockDuration: 10_000,
     stalledInterval: 5_000,
@@ -182,7 +191,10 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     async close({ force = false } = {}) {
       dropped = force;
       closing.abort(new Closing());
-      await worker.close(force);
+      if (!force) await Promise.allSettled(driving);
+      // Our side is finished; a bell that Redis still counts as being answered does no harm. BullMQ's own orderly
+      // close waits for Redis, which may be away.
+      await worker.close(true);
     },
   };
 }

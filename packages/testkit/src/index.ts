@@ -1,3 +1,4 @@
+export { migratedDatabase } from './database.ts';
 export { eventually, type EventuallyOptions } from './eventually.ts';
 export { guest, guestCache, GUEST_POWER_BUTTON, GUEST_UP, type Guest } from './guest.ts';
 export { guestXml, type GuestXmlOptions } from './guest-xml.ts';

@@ -40,7 +40,7 @@ async function createDatabase(serverUrl: string, template: string | undefined): 
   await execute(serverUrl, `create database ${name}${source} strategy file_copy`);
   return {
     name,
-    url: serverUrl.replace('@/postgres?', `@/${name}?`),
+    url: Object.assign(new URL(serverUrl), { pathname: `/${name}` }).toString(),
     drop: () => execute(serverUrl, `drop database if exists ${name} with (force)`),
   };
 }

@@ -107,7 +107,8 @@ LANGUAGE sql STABLE AS $$
 CREATE FUNCTION finish(o operation, p_state operation_state) RETURNS operation
 LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE operation SET state = p_state, finished_at = clock_timestamp(), due_at = NULL, cancellable = false,
+  UPDATE operation SET state = p_state, finished_at = clock_timestamp(), due_at = NULL,
+    started_at = coalesce(started_at, CASE WHEN p_state = 'SUCCEEDED' THEN clock_timestamp() END), cancellable = false,
     progress = CASE WHEN p_state = 'SUCCEEDED' THEN 1 ELSE progress END
   WHERE id = o.id RETURNING * INTO o;
   RETURN o;
@@ -150,6 +151,8 @@ BEGIN
     jsonb_to_record(s.value) AS x(name text, "hostId" uuid, input jsonb, undoable boolean, final boolean, done boolean);
   UPDATE operation SET cursor = (SELECT count(*) FROM step WHERE operation_id = operation.id AND state = 'SUCCEEDED')
   WHERE id = (p_operation ->> 'id')::uuid RETURNING * INTO o;
+  -- what the submitting transaction has done altogether has succeeded with it
+  IF o.cursor = jsonb_array_length(p_steps) THEN o := finish(o, 'SUCCEEDED'); END IF;
   PERFORM put_operation_event(o);
   RETURN bell(o);
 END $$;
