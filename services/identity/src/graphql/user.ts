@@ -25,14 +25,18 @@ const RoleAssignment = builder.objectRef<HeldRole>('RoleAssignment').implement({
   }),
 });
 
-const Session = builder.objectRef<SessionRecord & { current: boolean }>('Session').implement({
+const Session = builder.objectRef<{ session: SessionRecord; current: boolean }>('Session').implement({
   description: 'A sign-in that has not ended.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Its id.' }),
-    createdAt: t.field({ type: 'DateTime', description: 'When the user signed in.', resolve: (session) => session.createdAt }),
-    lastUsedAt: t.field({ type: 'DateTime', description: 'When its tokens were last renewed.', resolve: (session) => session.lastUsedAt }),
-    address: t.exposeString('address', { nullable: true, description: 'The address from which it was last renewed.' }),
-    device: t.exposeString('device', { nullable: true, description: "The client's User-Agent when it was last renewed." }),
+    id: t.id({ description: 'Its id.', resolve: ({ session }) => session.id }),
+    createdAt: t.field({ type: 'DateTime', description: 'When the user signed in.', resolve: ({ session }) => session.createdAt }),
+    lastUsedAt: t.field({ type: 'DateTime', description: 'When its tokens were last renewed.', resolve: ({ session }) => session.lastUsedAt }),
+    address: t.string({ nullable: true, description: 'The address from which it was last renewed.', resolve: ({ session }) => session.address }),
+    device: t.string({
+      nullable: true,
+      description: "The client's User-Agent when it was last renewed.",
+      resolve: ({ session }) => session.device,
+    }),
     current: t.exposeBoolean('current', { description: 'Is it the one that asks?' }),
   }),
 });
@@ -60,7 +64,7 @@ export const User = builder.objectRef<UserView>('User').implement({
       resolve: async (view, _args, { loaders }) => {
         requireSeesSessions(view);
         const sessions = await loaders.sessions.load(view.user.id);
-        return sessions.map((session) => ({ ...session, current: session.id === view.viewer.sessionId }));
+        return sessions.map((session) => ({ session, current: session.id === view.viewer.sessionId }));
       },
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When the account was made.', resolve: ({ user }) => user.createdAt }),

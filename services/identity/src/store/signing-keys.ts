@@ -18,7 +18,13 @@ export async function readSigningKeys(db: Database | Transaction, since: Date): 
     where: { OR: [{ retiredAt: null }, { retiredAt: { gt: since } }] },
     orderBy: { createdAt: 'asc' },
   });
-  return rows.map((row) => ({ ...row, publicJwk: row.publicJwk as JWK })); // written below, from a JWK
+  return rows.map(({ kid, publicJwk, privateJwk, createdAt, retiredAt }) => ({
+    kid,
+    publicJwk: publicJwk as JWK, // written below, from a JWK
+    privateJwk,
+    createdAt,
+    retiredAt,
+  }));
 }
 
 type NewKey = Pick<StoredKey, 'kid' | 'publicJwk' | 'privateJwk'>;

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import type { Role, Viewer } from '@novacron/contracts';
+import { DomainError, type SessionId, type TenantId, type UserId } from '@novacron/core';
+import {
+  normalizeEmail,
+  parseEmail,
+  parseName,
+  parsePassword,
+  parseQuota,
+  parseRole,
+  parseSearch,
+  parseTenantName,
+  requireMayChange,
+  requireMayGrant,
+} from './rules.ts';
+
+const bad = (field: string) => expect.objectContaining({ code: 'BAD_USER_INPUT', field });
+
+describe('an e-mail address', () => {
+  it.each([
+    ['a@b', 'a@b'],
+    [' Ada.Lovelace+x@Example.ORG ', 'ada.lovelace+x@example.org'],
+    ['admin@localhost', 'admin@localhost'],
+    [`${'a'.repeat(64)}@example.org`, `${'a'.repeat(64)}@example.org`],
+  ])('%j is %j', (text, email) => expect(parseEmail(text)).toBe(email));
+
+  it.each([
+    '', 'a', '@b', 'a@', 'a b@c.d', 'a@b@c', 'a@-b.c', 'a@b-.c', 'a@b..c', 'a@b\u0000', 'a@b\n.c', 'ä@b.c', '\u212A@b.c',
+    `${'a'.repeat(65)}@b.c`, `a@${'b'.repeat(64)}.c`, `a@${'b.'.repeat(130)}c`,
+  ])('%j is none', (text) => {
+    expect(normalizeEmail(text)).toBeNull();
+    expect(() => parseEmail(text)).toThrow(bad('email'));
+  });
+});
+
+describe('a name', () => {
+  it.each([
+    ['x', 'x'],
+    ['  Ada King ', 'Ada King'],
+    ["Þór O'Neill-Ünal 3", "Þór O'Neill-Ünal 3"],
+    ['e\u0301', '\u00e9'],
+    ['名'.repeat(100), '名'.repeat(100)],
+    ['🦊'.repeat(100), '🦊'.repeat(100)],
+  ])('%j is %j', (text, name) => expect(parseName(text)).toBe(name));
+
+  it.each(['', '   ', 'a\u0000b', 'a\nb', 'a\tb', '\u202Eabc', 'a\u200Bb', '\uD800', 'a'.repeat(101)])('%j is none', (text) => {
+    expect(() => parseName(text)).toThrow(bad('name'));
+  });
+});
+
+describe("a tenant's name", () => {
+  it.each(['a', '0', 'default', 'team-7', 'a'.repeat(63)])('%j is one', (text) => expect(parseTenantName(text)).toBe(text));
+  it.each(['', ' ', 'A', 'a b', 'a_b', 'ä', 'a\n', 'a'.repeat(64)])('%j is none', (text) => {
+    expect(() => parseTenantName(text)).toThrow(bad('name'));
+  });
+});
+
+describe('a password', () => {
+  it.each(['1234567890', ' '.repeat(10), 'x'.repeat(256)])('%j is one', (text) => expect(parsePassword(text)).toBe(text));
+  it.each(['', '123456789', 'x'.repeat(257)])('%j is none', (text) => expect(() => parsePassword(text)).toThrow(bad('password')));
+});
+
+describe('a search', () => {
+  it.each([
+    [undefined, null],
+    [null, null],
+    ['', null],
+    ['  ', null],
+    [' ada ', 'ada'],
+    ['50%_\\', '50%_\\'],
+  ])('%j looks for %j', (text, search) => expect(parseSearch(text)).toBe(search));
+  it.each(['a\u0000', 'a'.repeat(101)])('%j is none', (text) => expect(() => parseSearch(text)).toThrow(bad('filter.search')));
+});
+
+describe('a role', () => {
+  it.each([
+    ['platform_admin', 'platform_admin'],
+    ['Platform-Admin', 'platform_admin'],
+    [' TENANT ADMIN ', 'tenant_admin'],
+    ['admin', 'tenant_admin'],
+    ['Admin', 'tenant_admin'],
+    ['OPERATOR', 'operator'],
+    ['viewer', 'viewer'],
+  ])('%j is %s', (text, role) => expect(parseRole(text)).toBe(role));
+
+  it.each(['', 'root', 'platformadmin', 'viewer_', '__proto__', 'constructor'])('%j is none', (text) => {
+    expect(() => parseRole(text)).toThrow(bad('role'));
+    expect(() => parseRole(text)).toThrow('platform_admin, tenant_admin, operator, viewer');
+  });
+});
+
+describe('a quota', () => {
+  it.each([
+    [undefined, { vms: null, vcpus: null, memory: null }],
+    [null, { vms: null, vcpus: null, memory: null }],
+    [{}, { vms: null, vcpus: null, memory: null }],
+    [{ vms: 0, vcpus: null, memory: 1024 }, { vms: 0, vcpus: null, memory: 1024 }],
+  ])('%j is %j', (input, quota) => expect(parseQuota(input)).toEqual(quota));
+  it.each(['vms', 'vcpus', 'memory'])('has no negative %s', (resource) => {
+    expect(() => parseQuota({ [resource]: -1 })).toThrow(bad(`quota.${resource}`));
+  });
+});
+
+describe('who may give and take a role', () => {
+  const viewer = (role: Role): Viewer => ({
+    userId: 'u' as UserId, // ids only for the compiler
+    sessionId: 's' as SessionId,
+    roles: [{ role, tenantId: 't' as TenantId }],
+  });
+  const codeOf = (check: () => void): string | null => {
+    try {
+      check();
+      return null;
+    } catch (error) {
+      return error instanceof DomainError && error.field === 'role' ? error.code : String(error);
+    }
+  };
+
+  it('leaves platform_admin to platform administrators', () => {
+    expect(codeOf(() => requireMayGrant(viewer('tenant_admin'), 'platform_admin'))).toBe('FORBIDDEN');
+    expect(codeOf(() => requireMayGrant(viewer('platform_admin'), 'platform_admin'))).toBeNull();
+    expect(codeOf(() => requireMayGrant(viewer('tenant_admin'), 'tenant_admin'))).toBeNull();
+  });
+
+  it.each<[Role, Role | null, Role, boolean, string | null]>([
+    ['tenant_admin', null, 'viewer', true, null],
+    ['tenant_admin', 'viewer', 'tenant_admin', true, null],
+    ['tenant_admin', 'tenant_admin', 'viewer', true, null],
+    ['tenant_admin', 'viewer', 'platform_admin', true, 'FORBIDDEN'],
+    ['tenant_admin', 'platform_admin', 'viewer', true, 'FORBIDDEN'],
+    ['tenant_admin', 'platform_admin', 'viewer', false, 'FORBIDDEN'],
+    ['platform_admin', 'viewer', 'platform_admin', true, null],
+    ['platform_admin', 'platform_admin', 'viewer', true, null],
+    ['platform_admin', 'platform_admin', 'viewer', false, 'INVALID_STATE'],
+    ['platform_admin', 'platform_admin', 'platform_admin', false, null],
+  ])('%s turns %s into %s (others administer: %s): %s', (by, from, to, othersAdminister, code) => {
+    expect(codeOf(() => requireMayChange(viewer(by), { from, to, othersAdminister }))).toBe(code);
+  });
+});

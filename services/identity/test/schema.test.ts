@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { printSubgraphSchema } from '@apollo/subgraph';
+import { isEnumType, isInputObjectType, isObjectType, isSpecifiedScalarType } from 'graphql';
+import { expect, it } from 'vitest';
+import { identitySchema } from '../src/service.ts';
+
+it('is the schema that is committed', () => {
+  const committed = readFileSync(join(import.meta.dirname, '../schema.graphql'), 'utf8');
+  expect(`${printSubgraphSchema(identitySchema)}\n`).toBe(committed);
+});
+
+it('explains everything', () => {
+  const silent: string[] = [];
+  const check = (path: string, part: { description?: string | null | undefined }) => {
+    if (!part.description) silent.push(path);
+  };
+  for (const type of Object.values(identitySchema.getTypeMap())) {
+    if (type.name.startsWith('_') || isSpecifiedScalarType(type)) continue;
+    check(type.name, type);
+    if (isEnumType(type)) for (const value of type.getValues()) check(`${type.name}.${value.name}`, value);
+    if (!isObjectType(type) && !isInputObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      if (field.name.startsWith('_')) continue;
+      check(`${type.name}.${field.name}`, field);
+      for (const argument of 'args' in field ? field.args : []) check(`${type.name}.${field.name}(${argument.name})`, argument);
+    }
+  }
+  expect(silent).toEqual([]);
+});
