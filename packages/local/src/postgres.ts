@@ -22,7 +22,10 @@ export interface PostgresOptions {
 
 /** A private PostgreSQL on a UNIX socket. */
 export interface LocalPostgres {
-  /** postgresql://novacron:...@/database?host=/socket-directory, of a superuser. */
+  /**
+   * postgresql://novacron:...@localhost/database?host=/socket-directory, of a superuser. The parameter
+   * outweighs the host name (pg, libpq), which is there because new URL() refuses an empty one.
+   */
   url: string;
   pid: number;
   /** True when it was found alive rather than started. */
@@ -58,7 +61,7 @@ async function start({ dir, database = USER, settings = {}, onProgress = () => {
   checkSocketPath(join(sockets, '.s.PGSQL.5432'));
   const password = keepPassword(join(dir, 'password'));
   const urlOf = (name: string): string =>
-    `postgresql://${USER}:${password}@/${encodeURIComponent(name)}?host=${encodeURIComponent(sockets)}`;
+    `postgresql://${USER}:${password}@localhost/${encodeURIComponent(name)}?host=${encodeURIComponent(sockets)}`;
 
   let child = findChild(pidFile) ?? adoptPostmaster(data, pidFile);
   const reused = child !== undefined;

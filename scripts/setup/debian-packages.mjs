@@ -1,0 +1,91 @@
+import { accessSync, chmodSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, step } from './steps.mjs';
+
+const system = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+
+/** Programs, and the packages that bring them on Debian 12 and Ubuntu 24.04. */
+const NEEDED = [
+  { program: `qemu-system-${system}`, packages: [process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86'] },
+  { program: 'qemu-img', packages: ['qemu-utils'] },
+  { program: 'libvirtd', packages: ['libvirt-daemon', 'libvirt-daemon-system'] },
+  { program: 'virsh', packages: ['libvirt-clients'] },
+  { program: 'redis-server', packages: ['redis-server'] },
+];
+
+const NEEDED_BY_TESTS = [
+  { program: 'busybox', packages: ['busybox-static'] },
+  { program: 'cpio', packages: ['cpio'] },
+  { program: 'ip', packages: ['iproute2'] },
+  { program: 'chromium', packages: ['chromium'] },
+];
+
+/** What a person should know who goes on without them. */
+const WITHOUT =
+  'Without redis-server, NovaCron needs REDIS_URL; without QEMU and libvirt, this machine cannot be a host itself.';
+
+const PATH = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
+
+function isInstalled({ program }) {
+  return PATH.some((dir) => {
+    try {
+      accessSync(join(dir, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Installs what is missing where that is allowed (root and apt), else says how. */
+export async function installDebianPackages({ withTests }) {
+  const missing = [...NEEDED, ...(withTests ? NEEDED_BY_TESTS : [])].filter((need) => !isInstalled(need));
+  if (missing.length === 0) return;
+  const packages = missing.flatMap((need) => need.packages);
+  const install = ['install', '-y', '-q', '--no-install-recommends', ...packages];
+  const hasApt = isInstalled({ program: 'apt-get' });
+  if (process.getuid() !== 0 || !hasApt) {
+    console.log(`- Missing programs: ${missing.map((need) => need.program).join(', ')}. Install them with:`);
+    console.log(hasApt ? `    sudo apt-get ${install.join(' ')}` : `    your package manager (Debian: ${packages.join(' ')})`);
+    console.log(`  ${WITHOUT}`);
+    return;
+  }
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await step('Reading the package lists', () => run('apt-get', ['update', '-q'], { env }));
+  const ok = await step(`Installing ${packages.join(' ')}`, () => withServicesHeld(() => run('apt-get', install, { env })));
+  const absent = missing.filter((need) => !isInstalled(need)).map((need) => need.program);
+  if (!ok || absent.length > 0) {
+    console.error(`  Still missing: ${absent.join(', ') || 'nothing'}. To try by hand: apt-get ${install.join(' ')}`);
+    console.error(`  ${WITHOUT}`);
+    return;
+  }
+  if (packages.includes('redis-server') && hasSystemd()) {
+    // We want its program, not a second Redis on TCP port 6379 from the next boot on.
+    await run('systemctl', ['disable', 'redis-server']).catch((error) => console.error(`  ${error.message}`));
+  }
+}
+
+const hasSystemd = () => existsSync('/run/systemd/system');
+
+/**
+ * Debian starts a service as soon as its package is installed, unless policy-rc.d says no (exit 101; see
+ * https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). The Redis service is never
+ * wanted; libvirt's is, where systemd looks after it. A policy that is already there stays as it is.
+ */
+async function withServicesHeld(work) {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) return work();
+  const denied = hasSystemd() ? 'redis*' : '*';
+  writeFileSync(policy, `#!/bin/sh\n# NovaCron's setup installs packages; removed when it is done.\ncase "$1" in ${denied}) exit 101 ;; esac\nexit 0\n`);
+  chmodSync(policy, 0o755);
+  const remove = () => rmSync(policy, { force: true });
+  process.once('exit', remove);
+  const interrupted = () => process.exit(130); // 128 + SIGINT, as a shell says it
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  try {
+    return await work();
+  } finally {
+    remove();
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+  }
+}
