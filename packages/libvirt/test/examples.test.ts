@@ -3,29 +3,21 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { eventually, guest, GUEST_UP, guestXml, startLibvirtHosts } from '@novacron/testkit';
-import type { LibvirtHosts, TestHost } from '@novacron/testkit';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { eventually, guest, GUEST_UP, guestXml } from '@novacron/testkit';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../src/index.ts';
+import { useHost } from './private-host.ts';
 
 const run = promisify(execFile);
 const examples = join(import.meta.dirname, '../examples');
 const names = readdirSync(examples).filter((name) => name.endsWith('.ts'));
 
 describe('the examples', () => {
-  let hosts: LibvirtHosts | undefined;
-  let host: TestHost;
-
-  beforeAll(async () => {
-    hosts = await startLibvirtHosts(1);
-    host = hosts.hosts[0]!; // one was asked for
-  });
-
-  afterAll(() => hosts?.stop());
+  const host = useHost();
 
   /** Starts an example; it ends with the test. */
   function start(name: string, ...args: string[]): { child: ChildProcess; said: () => string } {
-    const child = spawn(process.execPath, [join(examples, name), host.uri, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [join(examples, name), host().uri, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -38,26 +30,26 @@ describe('the examples', () => {
   });
 
   it('list-domains', async () => {
-    const uri = `test+unix:///default?socket=${host.socketPath}`;
+    const uri = `test+unix:///default?socket=${host().socketPath}`;
     const { stdout } = await run(process.execPath, [join(examples, 'list-domains.ts'), uri]);
-    expect(stdout).toMatch(new RegExp(`^libvirt \\d+\\.\\d+\\.\\d+ on ${host.name}\ntest: running \\(unknown\\)\n$`));
+    expect(stdout).toMatch(new RegExp(`^libvirt \\d+\\.\\d+\\.\\d+ on ${host().name}\ntest: running \\(unknown\\)\n$`));
   });
 
   it('handle-errors', async () => {
-    const { stdout } = await run(process.execPath, [join(examples, 'handle-errors.ts'), host.uri]);
+    const { stdout } = await run(process.execPath, [join(examples, 'handle-errors.ts'), host().uri]);
     expect(stdout).toBe('There is no such domain.\n');
   });
 
   it('follow-events', async () => {
     const { child, said } = start('follow-events.ts');
     await eventually('the connection', () => said().includes('connected; 0 running'));
-    const connection = await connect({ uri: host.uri });
+    const connection = await connect({ uri: host().uri });
     onTestFinished(() => connection.close());
     await connection.domains.undefine(await connection.domains.define(guestXml(await guest(), { name: 'example' })));
     await eventually('the events', () => said().includes('example defined (added)\nexample undefined (removed)\n'));
-    await host.killDaemon();
+    await host().killDaemon();
     await eventually('the loss', () => said().includes('lost: the daemon ended it'));
-    await host.startDaemon();
+    await host().startDaemon();
     await eventually('the new connection', () => said().split('connected;').length === 3);
     child.kill('SIGTERM');
     const [code] = await once(child, 'exit');
@@ -65,7 +57,7 @@ describe('the examples', () => {
   });
 
   it('console', async () => {
-    const connection = await connect({ uri: host.uri });
+    const connection = await connect({ uri: host().uri });
     onTestFinished(() => connection.close());
     const domain = await connection.domains.createXml(guestXml(await guest(), { name: 'talker' }), { paused: true });
     const { child, said } = start('console.ts', 'talker');

@@ -1,25 +1,17 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { eventually, guest, GUEST_UP, guestXml, startLibvirtHosts } from '@novacron/testkit';
-import type { LibvirtHosts, TestHost } from '@novacron/testkit';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { eventually, guest, GUEST_UP, guestXml } from '@novacron/testkit';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { AgentLifecycleEvent, Connection, DomainRef, LifecycleEvent, LinkStatus } from '../src/index.ts';
 import { connect, LibvirtError, openLink, XML } from '../src/index.ts';
+import { useHost } from './private-host.ts';
 
 const run = promisify(execFile);
 
-let hosts: LibvirtHosts | undefined;
-let host: TestHost;
-
-beforeAll(async () => {
-  hosts = await startLibvirtHosts(1);
-  host = hosts.hosts[0]!; // one was asked for
-});
-
-afterAll(() => hosts?.stop());
+const host = useHost();
 
 async function open(uri: string): Promise<Connection> {
-  const connection = await connect({ uri, socketPath: host.socketPath });
+  const connection = await connect({ uri, socketPath: host().socketPath });
   onTestFinished(() => connection.close());
   return connection;
 }
@@ -38,7 +30,7 @@ describe('libvirtd with its test driver', () => {
 
   /** virsh on the same driver of the same daemon; the driver's state lives as long as a connection does. */
   const virsh = async (...args: string[]): Promise<string> => {
-    const uri = `test+unix:///default?socket=${host.socketPath}`;
+    const uri = `test+unix:///default?socket=${host().socketPath}`;
     return (await run('virsh', ['-q', '-c', uri, ...args])).stdout.trim();
   };
 
@@ -48,7 +40,7 @@ describe('libvirtd with its test driver', () => {
     expect(await virsh('version', '--daemon')).toContain(`Running against daemon: ${major}.${minor}.${release}`);
     expect(await connection.type()).toBe('TEST');
     expect(await connection.uri()).toBe('test:///default');
-    expect(await connection.hostname()).toBe(host.name);
+    expect(await connection.hostname()).toBe(host().name);
     expect((await connection.capabilities()).trim()).toBe(await virsh('capabilities'));
     const info = await connection.node.info();
     expect(await virsh('nodeinfo')).toContain(`${info.memoryKiB} KiB`);
@@ -131,7 +123,7 @@ describe('libvirtd with its test driver', () => {
     const connection = await open('test:///default');
     expect(await codeOf(connection.domains.define('<pool/>'))).toBe(27);
     expect(await codeOf(connection.domains.lookupByName('nobody'))).toBe(42);
-    expect(await codeOf(connect({ uri: 'nosuchdriver:///', socketPath: host.socketPath }))).toBe(5);
+    expect(await codeOf(connect({ uri: 'nosuchdriver:///', socketPath: host().socketPath }))).toBe(5);
   });
 });
 
@@ -141,18 +133,18 @@ describe('libvirtd with QEMU', () => {
   it('knows its host', async () => {
     const connection = await open(system);
     const { memoryKiB, model } = await connection.node.info();
-    const nodeinfo = await host.virsh('nodeinfo');
+    const nodeinfo = await host().virsh('nodeinfo');
     expect(nodeinfo).toContain(`${memoryKiB} KiB`);
     expect(nodeinfo).toContain(model);
     const { total } = await connection.node.memoryStats();
-    expect(await host.virsh('nodememstats')).toMatch(new RegExp(`total *: *${total} KiB`));
+    expect(await host().virsh('nodememstats')).toMatch(new RegExp(`total *: *${total} KiB`));
     expect(await connection.node.freeMemory()).toBeGreaterThan(0);
     expect((await connection.node.cpuStats())['idle']).toBeGreaterThan(0n);
     expect(Object.keys(await connection.node.cpuStats(0)).toSorted()).toEqual(['idle', 'iowait', 'kernel', 'user']);
-    expect(await connection.capabilities()).toContain(`<uuid>${host.uuid}</uuid>`);
+    expect(await connection.capabilities()).toContain(`<uuid>${host().uuid}</uuid>`);
     expect(await connection.domainCapabilities({ arch: 'x86_64', virtType: 'qemu' })).toContain('<domain>qemu</domain>');
     const { major, minor, release } = await connection.version();
-    expect(await host.virsh('version')).toContain(`Running hypervisor: QEMU ${major}.${minor}.${release}`);
+    expect(await host().virsh('version')).toContain(`Running hypervisor: QEMU ${major}.${minor}.${release}`);
   });
 
   it('runs a guest: console, statistics, pause, the guest’s own end', async () => {
@@ -199,10 +191,10 @@ describe('libvirtd with QEMU', () => {
     const running = await connection.domains.createXml(guestXml(await guest(), { name: 'victim' }));
     await connection.domains.reset(running);
     await eventually('the reset', () => seen.includes('reboot of victim'));
-    const [pid] = host.qemuPids();
+    const [pid] = host().qemuPids();
     process.kill(pid!, 'SIGKILL'); // the guest runs
     await eventually('the end', () => seen.includes('stopped/failed') || seen.includes('stopped/crashed'));
-    await eventually('nothing left', async () => (await connection.domains.list()).length === 0);
+    await eventually('nothing left', async () => (await connection.domains.list()).every(({ name }) => name !== 'victim'));
     expect(await codeOf(connection.domains.state(running))).toBe(42);
     expect(agents).toEqual([]); // no agent in this guest
   });
@@ -212,7 +204,7 @@ describe('libvirtd with QEMU', () => {
     const seen: string[] = [];
     const link = openLink({
       uri: system,
-      socketPath: host.socketPath,
+      socketPath: host().socketPath,
       backoff: { initialMs: 50, maxMs: 200 },
       listeners: { lifecycle: ({ event }) => seen.push(event) },
       onStatus: (status) => statuses.push(status),
@@ -221,9 +213,9 @@ describe('libvirtd with QEMU', () => {
     const before = await link.connection();
     const xml = guestXml(await guest(), { name: 'survivor' });
     const running = await before.domains.createXml(xml);
-    await host.killDaemon('SIGKILL');
+    await host().killDaemon('SIGKILL');
     expect((await before.closed).kind).toMatch(/^(ended|socket)$/);
-    await host.startDaemon();
+    await host().startDaemon();
     const after = await link.connection();
     expect(await after.domains.state(running)).toMatchObject({ state: 'running' });
     // Waits for libvirt's own reconnection to the guest; a destroy in its midst would be answered with NO_DOMAIN.
@@ -231,6 +223,7 @@ describe('libvirtd with QEMU', () => {
     await eventually('an event by the new connection', () => seen.at(-1) === 'suspended');
     await after.domains.destroy(running);
     await eventually('its end', () => seen.at(-1) === 'stopped');
-    expect(statuses.map(({ state }) => state)).toEqual(expect.arrayContaining(['connected', 'lost', 'retrying']));
+    const stood = statuses.map(({ state }) => state).filter((state) => state === 'connected' || state === 'lost');
+    expect(stood).toEqual(['connected', 'lost', 'connected']);
   });
 });
