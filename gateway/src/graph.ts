@@ -100,7 +100,12 @@ function operationRules(telemetry: Telemetry, logger: Logger): ApolloServerPlugi
     async requestDidStart() {
       return {
         async didResolveOperation({ operation }) {
-          if (operation?.operation !== 'subscription') return;
+          if (operation === undefined) {
+            throw new GraphQLError('Say in operationName which operation of the document to run.', {
+              extensions: { code: 'OPERATION_RESOLUTION_FAILURE', http: { status: 400 } },
+            });
+          }
+          if (operation.operation !== 'subscription') return;
           throw new GraphQLError('Subscribe over a WebSocket (graphql-transport-ws) at this same address.', {
             extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
           });

@@ -1,3 +1,4 @@
+import { DomainError } from '@novacron/core';
 import { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from '@novacron/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -22,9 +23,11 @@ export interface SampleFeed {
 /** An agent samples every few seconds: what is older says nothing about now. */
 const FORGOTTEN_AFTER_MS = 60_000;
 
+const CONNECT_TIMEOUT_MS = 5_000;
+
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
-/** Listens on a Redis connection of its own: a connection that subscribes can do nothing else. */
+/** Listens on a Redis connection of its own: a connection that subscribes can do nothing else. UNAVAILABLE without Redis. */
 export async function createSampleFeed(redis: Redis, logger: Logger): Promise<SampleFeed> {
   const known: Record<Sample['kind'], Map<string, { sample: Sample; seenAt: number }>> = { vm: new Map(), host: new Map() };
   const listeners = new ListenerIndex<Sample['kind'], Sample>(logger);
@@ -59,10 +62,26 @@ export async function createSampleFeed(redis: Redis, logger: Logger): Promise<Sa
     forget(kind);
   }
 
-  const connection = redis.duplicate();
+  const connection = redis.duplicate({ autoResubscribe: false });
+  const listening = Promise.withResolvers<void>();
+  const late = new DomainError('UNAVAILABLE', 'Redis does not answer.');
+  const timer = setTimeout(() => listening.reject(late), CONNECT_TIMEOUT_MS);
   connection.on('error', (err) => logger.warn({ err }, 'the connection for samples failed; it is made again'));
   connection.on('message', receive);
-  await connection.subscribe(VM_METRICS_CHANNEL, HOST_METRICS_CHANNEL);
+  connection.on('ready', () => {
+    connection.subscribe(VM_METRICS_CHANNEL, HOST_METRICS_CHANNEL).then(
+      () => listening.resolve(),
+      (err: unknown) => logger.warn({ err }, 'samples could not be listened to; the next connection tries again'),
+    );
+  });
+  try {
+    await listening.promise;
+  } catch (error) {
+    connection.disconnect();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 
   return {
     latest(kind, ids) {

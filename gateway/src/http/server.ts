@@ -22,6 +22,8 @@ export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServ
     genReqId: (request) => chooseRequestId(request.headers['x-request-id']),
   });
 
+  app.removeContentTypeParser('text/plain'); // a foreign page may send that without asking
+
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     const { origin } = request.headers;
@@ -45,7 +47,8 @@ export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServ
     return reply.code(404).send({ errors: [formatError(error, logger, request.id)] });
   });
   app.setErrorHandler((thrown, request, reply) => {
-    const status = (thrown as { statusCode?: number }).statusCode ?? 500; // fastify's own refusals carry one
+    const unavailable = thrown instanceof DomainError && thrown.code === 'UNAVAILABLE';
+    const status = unavailable ? 503 : ((thrown as { statusCode?: number }).statusCode ?? 500); // fastify's own refusals carry one
     const error = status < 500 ? new GraphQLError(REFUSALS[status] ?? 'The request can\'t be read.', { extensions: { code: 'BAD_REQUEST' } }) : thrown;
     return reply.code(status).send({ errors: [formatError(error, logger, request.id)] });
   });
