@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { parse, visit } from 'graphql';
 import { expect, it } from 'vitest';
 import { checkKeys, composeSupergraph, eventsSdl } from '../src/gateway.ts';
 import { smallGraph } from './small-graph.ts';
@@ -40,4 +42,26 @@ it.each([
   ['a stub that says so', 'other', `${link} type Query { vms: [Vm] } type Vm @key(fields: "id", resolvable: false) { id: ID! }`, []],
 ])('finds the resolvable key of %s', (_what, name, sdl, problems) => {
   expect(checkKeys(composeSupergraph({ vms, [name]: sdl }))).toEqual(problems);
+});
+
+it('has its own SDL committed as it is', async () => {
+  const committed = await readFile(new URL('../schema.graphql', import.meta.url), 'utf8');
+  expect(committed).toBe(eventsSdl());
+});
+
+it('describes every type, field and argument of the events subgraph', () => {
+  const undescribed: string[] = [];
+  const check = (node: { name: { value: string }; description?: unknown }, path: string) => {
+    if (node.description === undefined) undescribed.push(`${path}${node.name.value}`);
+  };
+  visit(parse(eventsSdl()), {
+    ObjectTypeDefinition(type) {
+      check(type, '');
+      for (const field of type.fields ?? []) {
+        check(field, `${type.name.value}.`);
+        for (const argument of field.arguments ?? []) check(argument, `${type.name.value}.${field.name.value}.`);
+      }
+    },
+  });
+  expect(undescribed).toEqual([]);
 });

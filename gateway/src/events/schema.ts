@@ -5,8 +5,12 @@ import { Kind, parse, print, type GraphQLSchema } from 'graphql';
 /** Its name in the supergraph. */
 export const EVENTS_SUBGRAPH = 'events';
 
+/*
+ * What an event carries is @external and @provided by the fields that lead to it. Were it @shareable instead, the
+ * planner would take a VM's name from here wherever this subgraph names a VM, and a sample knows no more than its id.
+ */
 const OWN_SDL = /* GraphQL */ `
-  extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable"])
+  extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@external", "@provides"])
 
   "What happens, as it happens. A message carries extensions.cursor, the place to come back to with \`after\`."
   type Subscription {
@@ -25,7 +29,7 @@ const OWN_SDL = /* GraphQL */ `
       id: ID
       "First all that happened after this cursor, then what happens next."
       after: String
-    ): Operation!
+    ): Operation! @provides(fields: "kind state progress")
     "What VMs use, as their hosts measure it; the latest sample of each VM at once."
     vmMetrics(
       "Of these VMs only."
@@ -51,7 +55,7 @@ const OWN_SDL = /* GraphQL */ `
     "When the change was made."
     at: DateTime!
     "The VM. Its name, state, desiredState and generation are those that this change committed; all else is read now."
-    vm: Vm!
+    vm: Vm! @provides(fields: "name state desiredState generation")
   }
 
   "A VM."
@@ -59,13 +63,13 @@ const OWN_SDL = /* GraphQL */ `
     "Its id."
     id: ID!
     "Its name, unique in its tenant."
-    name: String! @shareable
+    name: String! @external
     "What the hypervisor says, as last observed."
-    state: VmState! @shareable
+    state: VmState! @external
     "What was last asked for."
-    desiredState: VmState! @shareable
+    desiredState: VmState! @external
     "Grows with every change."
-    generation: Int! @shareable
+    generation: Int! @external
   }
 
   "A verb under way, or done."
@@ -73,11 +77,11 @@ const OWN_SDL = /* GraphQL */ `
     "Its id."
     id: ID!
     "Which verb, such as vm.create."
-    kind: String! @shareable
+    kind: String! @external
     "How far it has come."
-    state: OperationState! @shareable
+    state: OperationState! @external
     "Share of its steps that are done, 0..1."
-    progress: Float! @shareable
+    progress: Float! @external
   }
 
   "A host."

@@ -72,6 +72,14 @@ function withCode({ message, nodes, source, positions }: GraphQLError, code: str
   return new GraphQLError(message, { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, extensions: { code } });
 }
 
+function failingWith<Result>(code: string, run: () => Result): Result {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof GraphQLError ? new InvalidDocument([withCode(error, code)]) : error;
+  }
+}
+
 export function createSubscriptionPlanner(
   supergraphSdl: string,
   dataSources: Readonly<Record<string, DataSource>>,
@@ -91,14 +99,9 @@ export function createSubscriptionPlanner(
   );
 
   function readDocument(query: string): DocumentNode {
-    let document: DocumentNode;
-    try {
-      document = parse(query, { maxTokens: MAX_TOKENS });
-    } catch (error) {
-      if (error instanceof GraphQLError) throw new InvalidDocument([withCode(error, 'GRAPHQL_PARSE_FAILED')]);
-      throw error;
-    }
-    const errors = validate(apiSchema, document);
+    const document = failingWith('GRAPHQL_PARSE_FAILED', () => parse(query, { maxTokens: MAX_TOKENS }));
+    // graphql-js throws instead of answering where a subscription's root field depends on a variable
+    const errors = failingWith('GRAPHQL_VALIDATION_FAILED', () => validate(apiSchema, document));
     if (errors.length > 0) throw new InvalidDocument(errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')));
     return document;
   }

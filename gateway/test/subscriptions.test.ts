@@ -1,0 +1,332 @@
+import { newId, type OperationId, type TenantId } from '@novacron/core';
+import type { NewEvent, VmFacts } from '@novacron/contracts';
+import { eventually } from '@novacron/testkit';
+import { createClient } from 'graphql-ws';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
+import { encodeCursor } from '../src/events/cursor.ts';
+import { createEventsSchema } from '../src/events/schema.ts';
+import { STREAMS } from '../src/events/streams.ts';
+import { startGateway, type Fixture } from './gateway-fixture.ts';
+import type { VmRow } from './small-graph.ts';
+import { SocketClient, type Received } from './socket-client.ts';
+
+let fixture: Fixture;
+let token: string;
+const clients: SocketClient[] = [];
+
+beforeAll(async () => {
+  fixture = await startGateway({ options: { allowedOrigins: ['https://dashboard.example'] } });
+  token = fixture.authority.signIn([['operator', fixture.tenant]]).token;
+});
+afterAll(() => fixture.close());
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+});
+
+async function connect(as: string | undefined = token, options?: WebSocket.ClientOptions): Promise<SocketClient> {
+  const client = await SocketClient.connect(fixture.gateway.url, as, options);
+  clients.push(client);
+  return client;
+}
+
+/** How many subscriptions the gateway runs: one that was asked for is live when this says so. */
+const active = () => fixture.metric('novacron_subscriptions_active');
+async function subscribed(subscribe: () => Received): Promise<Received> {
+  const before = await active();
+  const received = subscribe();
+  await eventually('the subscription to be live', async () => (await active()) > before || received.error !== null);
+  return received;
+}
+
+const facts = ({ name, state, desiredState, generation, hostId, tags }: VmRow): VmFacts => ({ name, state, desiredState, generation, hostId, tags });
+
+/** Commits a change of a VM, as its service would. */
+function change(vm: VmRow, changes: Partial<VmFacts>): number {
+  const before = facts(vm);
+  Object.assign(vm, changes, { generation: vm.generation + 1 });
+  const event: NewEvent = { type: 'vm.changed', tenantId: vm.tenantId, entityId: vm.id, before, after: facts(vm) };
+  return fixture.log.append(event).position;
+}
+
+const NAMES = 'subscription ($ids: [ID!], $after: String, $filter: VmFilter) { vmChanged(ids: $ids, after: $after, filter: $filter) { cursor vm { name } } }';
+const names = (received: Received) => received.payloads.map(({ data }) => (data as { vmChanged: { vm: { name: string } } }).vmChanged.vm.name);
+
+describe('vmChanged', () => {
+  it('fills in what other subgraphs know, once per event, with the cursor of the message', async () => {
+    const vm = fixture.world.addVm(fixture.tenant, { name: 'db' });
+    const client = await connect();
+    const received = await subscribed(() =>
+      client.subscribe('subscription ($ids: [ID!]) { change: vmChanged(ids: $ids) { cursor type at vm { id name state generation tags host { name } createdBy { email } } } }', { ids: [vm.id] }),
+    );
+    const position = change(vm, { state: 'STOPPED', tags: ['new'] });
+    const [payload] = await received.until(1);
+    const cursor = encodeCursor(position);
+    expect(payload).toEqual({
+      data: {
+        change: {
+          cursor,
+          type: 'vm.changed',
+          at: expect.stringMatching(/Z$/),
+          vm: { id: vm.id, name: 'db', state: 'STOPPED', generation: 2, tags: ['new'], host: { name: expect.any(String) }, createdBy: { email: expect.any(String) } },
+        },
+      },
+      extensions: { cursor },
+    });
+  });
+
+
+  it('shows each state that was committed, in order, though the VM has moved on', async () => {
+    const vm = fixture.world.addVm(fixture.tenant, { state: 'STOPPED' });
+    const client = await connect();
+    const received = await subscribed(() => client.subscribe('subscription ($ids: [ID!]) { vmChanged(ids: $ids) { vm { state tags } } }', { ids: [vm.id] }));
+    for (const state of ['STARTING', 'RUNNING', 'PAUSING', 'PAUSED'] as const) change(vm, { state });
+    const payloads = await received.until(4);
+    expect(payloads.map(({ data }) => data)).toEqual(
+      ['STARTING', 'RUNNING', 'PAUSING', 'PAUSED'].map((state) => ({ vmChanged: { vm: { state, tags: [] } } })),
+    );
+  });
+
+  it('says nothing of other VMs, unknown ids and foreign tenants', async () => {
+    const own = fixture.world.addVm(fixture.tenant, { name: 'own' });
+    const other = fixture.world.addVm(fixture.tenant, { name: 'other' });
+    const foreign = fixture.world.addVm(newId<TenantId>(), { name: 'foreign' });
+    const client = await connect();
+    const some = await subscribed(() => client.subscribe(NAMES, { ids: [own.id, foreign.id, newId()] }));
+    const all = await subscribed(() => client.subscribe(NAMES));
+    for (const vm of [foreign, other, own]) change(vm, {});
+    await some.until(1);
+    await all.until(2);
+    expect(names(some)).toEqual(['own']);
+    expect(names(all)).toEqual(['other', 'own']);
+  });
+
+  it("shows a platform administrator every tenant's", async () => {
+    const foreign = fixture.world.addVm(newId<TenantId>(), { name: 'theirs' });
+    const admin = fixture.authority.signIn([['platform_admin', fixture.tenant]]);
+    const client = await connect(admin.token);
+    const received = await subscribed(() => client.subscribe(NAMES, { ids: [foreign.id] }));
+    change(foreign, {});
+    await received.until(1);
+  });
+
+  it.each([
+    ['states', { states: ['STOPPED'] }, ['leaves', 'comes']],
+    ['tags', { tags: ['a', 'b'] }, ['comes']],
+    ['search', { search: 'COM' }, ['comes']],
+  ])('matches a filter of %s before or after the change', async (_what, filter, expected) => {
+    const leaves = fixture.world.addVm(fixture.tenant, { name: 'leaves', state: 'STOPPED' });
+    const comes = fixture.world.addVm(fixture.tenant, { name: 'comes', tags: ['a'] });
+    const never = fixture.world.addVm(fixture.tenant, { name: 'never' });
+    const client = await connect();
+    const received = await subscribed(() => client.subscribe(NAMES, { filter: { ...filter, hostId: null } }));
+    change(never, { state: 'PAUSED' });
+    change(leaves, { state: 'STARTING' });
+    change(comes, { state: 'STOPPED', tags: ['a', 'b', 'c'] });
+    change(never, { state: 'RUNNING' });
+    await received.until(expected.length);
+    expect(names(received)).toEqual(expected);
+  });
+});
+
+describe('operationChanged', () => {
+  it("shows the progress of one's own tenants' operations", async () => {
+    const id = newId<OperationId>();
+    const client = await connect();
+    const query = 'subscription ($id: ID) { operationChanged(id: $id) { id kind state progress cancellable } }';
+    const one = await subscribed(() => client.subscribe(query, { id }));
+    const all = await subscribed(() => client.subscribe(query));
+    const after = { kind: 'vm.start', state: 'RUNNING', progress: 0.5, targetType: 'Vm', targetId: newId(), requestedBy: null, error: null } as const;
+    fixture.log.append({ type: 'operation.changed', tenantId: newId<TenantId>(), entityId: newId<OperationId>(), after });
+    fixture.log.append({ type: 'operation.changed', tenantId: null, entityId: newId<OperationId>(), after });
+    fixture.log.append({ type: 'operation.changed', tenantId: fixture.tenant, entityId: newId<OperationId>(), after });
+    fixture.log.append({ type: 'operation.changed', tenantId: fixture.tenant, entityId: id, after });
+    const [payload] = await one.until(1);
+    expect(payload?.data).toEqual({ operationChanged: { id, kind: 'vm.start', state: 'RUNNING', progress: 0.5, cancellable: true } });
+    await all.until(2);
+    expect([one.payloads.length, all.payloads.length]).toEqual([1, 2]);
+  });
+});
+
+describe('a cursor', () => {
+  it('resumes without loss or repetition while others write', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const client = await connect();
+    const first = await subscribed(() => client.subscribe(NAMES, { ids: [vm.id] }));
+    for (let count = 0; count < 3; count += 1) change(vm, { name: `n${count}` });
+    const cursor = (await first.until(3))[1]?.extensions.cursor;
+    await client.close();
+
+    // More than one batch of the replay, half of it another VM's, while the subscriptions resume.
+    const other = fixture.world.addVm(fixture.tenant);
+    for (let count = 3; count < 700; count += 1) change(count % 2 === 0 ? other : vm, { name: `n${count}` });
+    const again = await connect();
+    const resumed = Array.from({ length: 3 }, () => again.subscribe(NAMES, { ids: [vm.id], after: cursor }));
+    let written = 700;
+    await eventually('the subscriptions to catch up with a writer', async () => {
+      for (let burst = 0; burst < 20; burst += 1) change(vm, { name: `n${(written += 1)}` });
+      return resumed.every((received) => received.payloads.length > 400);
+    });
+    change(vm, { name: 'last' });
+    for (const received of resumed) {
+      await eventually('the last event', () => names(received).at(-1) === 'last');
+      const got = received.payloads.map(({ extensions }) => extensions.cursor);
+      const expected = (await fixture.log.read(4, Number.MAX_SAFE_INTEGER)).filter((event) => event.entityId === vm.id);
+      const owed = expected.slice(expected.findIndex((event) => encodeCursor(event.position) === cursor) + 1);
+      expect(got).toEqual(owed.map((event) => encodeCursor(event.position)));
+    }
+  });
+
+  it('of the acknowledgement covers a client that was cut before its first message', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const client = await connect();
+    change(vm, { name: 'missed' });
+    const received = client.subscribe(NAMES, { ids: [vm.id], after: client.acknowledged?.cursor });
+    await received.until(1);
+    expect(names(received)).toEqual(['missed']);
+  });
+
+  it('joins those who are live: resumed subscriptions share their work again', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const query = NAMES.replace('name', 'name tags');
+    const cursors = [change(vm, {}), change(vm, {}), change(vm, {})].map(encodeCursor);
+    const client = await connect();
+    const received = cursors.map((after) => client.subscribe(query, { ids: [vm.id], after }));
+    await received[0]?.until(2);
+    await received[1]?.until(1);
+    await eventually('all to be live', async () => (await active()) === 3);
+    const before = fixture.world.countFetches('vms');
+    const last = encodeCursor(change(vm, { name: 'live' }));
+    for (const one of received) await eventually('the live event', () => one.payloads.at(-1)?.extensions.cursor === last);
+    expect(fixture.world.countFetches('vms') - before).toBe(1);
+  });
+
+  it.each(['nonsense', 'ZQ', Buffer.from('e01').toString('base64url')])('"%s" is refused', async (after) => {
+    const client = await connect();
+    const received = client.subscribe(NAMES, { after });
+    expect(await received.code()).toBe('BAD_USER_INPUT');
+    expect(received.error?.[0]?.extensions).toMatchObject({ field: 'after', requestId: expect.any(String) });
+  });
+
+  it('past retention, or of a log that is no more, is CURSOR_EXPIRED', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const position = change(vm, {});
+    change(vm, {});
+    fixture.log.forgetUpTo(position);
+    const client = await connect();
+    expect(await client.subscribe(NAMES, { after: encodeCursor(position - 1) }).code()).toBe('CURSOR_EXPIRED');
+    expect(await client.subscribe(NAMES, { after: encodeCursor(1e9) }).code()).toBe('CURSOR_EXPIRED');
+  });
+});
+
+describe('identical subscriptions', () => {
+  it('cost one fetch, however many there are', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const sockets = await Promise.all(Array.from({ length: 10 }, () => connect()));
+    const query = 'subscription ($ids: [ID!]) { vmChanged(ids: $ids) { cursor vm { name host { name } createdBy { email } } } }';
+    const before = await active();
+    const received = sockets.flatMap((client) => Array.from({ length: 10 }, () => client.subscribe(query, { ids: [vm.id] })));
+    await eventually('a hundred subscriptions', async () => (await active()) === before + 100);
+    const fetches = fixture.world.fetches.length;
+    change(vm, { name: 'shared' });
+    for (const one of received) await one.until(1);
+    expect(fixture.world.fetches.slice(fetches).map(({ subgraph }) => subgraph)).toEqual(['vms', 'identity']);
+  });
+
+  it('of users with other roles, or whose answers depend on the user, are apart', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const one = await connect(fixture.authority.signIn([['operator', fixture.tenant]]).token);
+    const other = await connect(fixture.authority.signIn([['operator', fixture.tenant]]).token);
+    const lesser = await connect(fixture.authority.signIn([['viewer', fixture.tenant]]).token);
+    const byRole = 'subscription ($ids: [ID!]) { vmChanged(ids: $ids) { vm { tags } } }';
+    const byUser = 'subscription ($ids: [ID!]) { vmChanged(ids: $ids) { vm { createdBy { email } } } }';
+    const before = await active();
+    const received = [one, other, lesser].flatMap((client) => [client.subscribe(byRole, { ids: [vm.id] }), client.subscribe(byUser, { ids: [vm.id] })]);
+    await eventually('six subscriptions', async () => (await active()) === before + 6);
+    const fetches = fixture.world.fetches.length;
+    change(vm, {});
+    for (const each of received) await each.until(1);
+    const made = fixture.world.fetches.slice(fetches);
+    expect(made.filter(({ subgraph }) => subgraph === 'identity')).toHaveLength(3);
+    expect(made.filter(({ subgraph }) => subgraph === 'vms')).toHaveLength(2 + 3);
+  });
+});
+
+describe('a subscription', () => {
+  it('has something that feeds it, for every field of the schema', () => {
+    expect(Object.keys(STREAMS).toSorted()).toEqual(Object.keys(createEventsSchema().getSubscriptionType()?.getFields() ?? {}).toSorted());
+  });
+
+  it('without a viewer is UNAUTHENTICATED, without the permission FORBIDDEN', async () => {
+    const stranger = await SocketClient.connect(fixture.gateway.url);
+    clients.push(stranger);
+    expect(await stranger.subscribe(NAMES).code()).toBe('UNAUTHENTICATED');
+    const member = await connect();
+    expect(await member.subscribe('subscription { hostMetrics { cpu } }').code()).toBe('FORBIDDEN');
+    expect(await (await connect(fixture.authority.signIn([]).token)).subscribe(NAMES).code()).toBe('FORBIDDEN');
+  });
+
+  it.each([
+    ['subscription {', {}, 'GRAPHQL_PARSE_FAILED'],
+    ['subscription { nothing }', {}, 'GRAPHQL_VALIDATION_FAILED'],
+    ['subscription { vmChanged { cursor } operationChanged { id } }', {}, 'GRAPHQL_VALIDATION_FAILED'],
+    ['subscription ($no: Boolean = false) { vmChanged @include(if: $no) { cursor } }', {}, 'GRAPHQL_VALIDATION_FAILED'],
+    ['subscription ($ids: [ID!]!) { vmChanged(ids: $ids) { cursor } }', {}, 'BAD_USER_INPUT'],
+    [NAMES, { filter: { states: ['NOWHERE'] } }, 'BAD_USER_INPUT'],
+  ])('%s is refused', async (query, variables, code) => {
+    const client = await connect();
+    expect(await client.subscribe(query, variables).code()).toBe(code);
+  });
+
+  it('can stand in a fragment', async () => {
+    const vm = fixture.world.addVm(fixture.tenant, { name: 'deep' });
+    const client = await connect();
+    const received = await subscribed(() => client.subscribe('subscription { ...Changes } fragment Changes on Subscription { vmChanged { vm { name } } }'));
+    change(vm, {});
+    await received.until(1);
+    expect(names(received)).toEqual(['deep']);
+  });
+
+  it('ends when its client says so, and is counted no more', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const client = await connect();
+    const received = await subscribed(() => client.subscribe(NAMES, { ids: [vm.id] }));
+    client.send({ id: '1', type: 'complete' });
+    await eventually('no subscription', async () => (await active()) === 0);
+    change(vm, {});
+    const next = client.subscribe('{ requestId }');
+    await next.until(1);
+    expect(received.payloads).toEqual([]);
+  });
+
+  it('is one of a hundred per connection, not more', async () => {
+    const client = await connect();
+    const received = Array.from({ length: 101 }, () => client.subscribe(NAMES));
+    expect(await received[100]?.code()).toBe('RATE_LIMITED');
+    await eventually('a hundred subscriptions', async () => (await active()) === 100);
+  });
+
+  it('works with the client library that everyone uses', async () => {
+    const vm = fixture.world.addVm(fixture.tenant, { name: 'lib' });
+    const client = createClient({ url: `${fixture.gateway.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${token}` } });
+    const iterator = client.iterate<{ vmChanged: { vm: { name: string } } }>({ query: NAMES, variables: { ids: [vm.id] } });
+    const next = iterator.next();
+    await eventually('the subscription', async () => (await active()) === 1);
+    change(vm, {});
+    expect((await next).value?.data?.vmChanged.vm.name).toBe('lib');
+    await iterator.return?.();
+    await client.dispose();
+  });
+});
+
+describe('a query over the socket', () => {
+  it('is answered like one over HTTP, errors and all', async () => {
+    const client = await connect();
+    const good = client.subscribe('{ requestId }');
+    const bad = client.subscribe('{ refused }');
+    await good.until(1);
+    await eventually('both to be complete', () => good.completed && bad.completed);
+    expect(good.payloads[0]?.data).toEqual({ requestId: expect.any(String) });
+    expect(bad.payloads[0]?.errors?.[0]?.extensions).toMatchObject({ code: 'QUOTA_EXCEEDED', requestId: expect.any(String) });
+  });
+});
