@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { newId } from '@novacron/core';
 
 /** The Ed25519 pair with which the gateway proves itself to subgraphs. Only the gateway's process needs the private one. */
 export interface InternalKeys {
@@ -33,8 +34,8 @@ export async function loadInternalPublicKey(file: string): Promise<KeyObject> {
 
 /** Writes the whole file or, when it exists already, nothing: a reader never sees half of it. */
 async function createOnce(file: string, content: string | Buffer, mode: number): Promise<void> {
-  const draft = `${file}.${process.pid}`;
-  const handle = await open(draft, 'w', mode);
+  const draft = `${file}.${newId()}`;
+  const handle = await open(draft, 'wx', mode);
   try {
     await handle.writeFile(content);
     await handle.sync();
