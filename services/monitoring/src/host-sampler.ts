@@ -57,7 +57,8 @@ export class HostSampler {
   /** The moment of a reading is taken as the middle of the call: the counters were read somewhere within it. */
   async #readDomains(connection: Connection): Promise<[DomainStats[], number]> {
     const askedAtMs = performance.now();
-    const withMemory = askedAtMs - this.#memoryReadAtMs >= MEMORY_INTERVAL_MS;
+    const newcomers = this.#baselines.values().some(({ memory }) => memory === null); // no sample of them without it
+    const withMemory = newcomers || askedAtMs - this.#memoryReadAtMs >= MEMORY_INTERVAL_MS;
     const domains = await connection.domains.stats([], withMemory ? WITH_MEMORY : EACH_ROUND, STATS_FLAGS, DEADLINE);
     if (withMemory) this.#memoryReadAtMs = askedAtMs;
     return [domains, (askedAtMs + performance.now()) / 2];
