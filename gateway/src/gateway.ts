@@ -60,23 +60,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   if (faults.length > 0) throw new DomainError('UNAVAILABLE', `The gateway has no data source for ${faults.join(', ')}.`);
 
   /** What was opened, to be closed in reverse: also when a later part fails to open. */
-  const opened: (() => unknown)[] = [];
-  const close = async () => {
-    for (const end of opened.splice(0).toReversed()) await end();
-  };
+  const opened = new AsyncDisposableStack();
   try {
     const telemetry = createTelemetry();
     const hub = await createEventHub(events, logger);
-    opened.push(() => hub.close());
+    opened.defer(() => hub.close());
     const viewers = createViewers(authenticator, hub);
-    opened.push(() => viewers.close());
+    opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
-    opened.push(() => samples.close());
+    opened.defer(() => samples.close());
     const graph = await createGraph({ supergraphSdl, dataSources, telemetry, logger });
-    opened.push(() => graph.close());
+    opened.defer(() => graph.close());
 
     const app = createHttpServer({ allowedOrigins, telemetry, logger });
-    opened.push(() => app.close());
+    opened.defer(() => app.close());
     const playground = await routePlayground(app, options.playgroundDir);
     routeGraphql(app, graph, viewers, playground);
     routeProbes(app, { authenticator, events, hub, redis, telemetry });
@@ -84,15 +81,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const planner = createSubscriptionPlanner(supergraphSdl, dataSources, logger);
     const engine = createSubscriptionEngine({ hub, log: events, samples, telemetry });
     const sockets = createSocketServer({ graph, planner, engine, hub, viewers, telemetry, allowedOrigins, logger });
-    opened.push(() => sockets.close());
+    opened.defer(() => sockets.close());
     app.server.on('upgrade', sockets.upgrade);
 
     await listen(app, host, options.port);
     const address = app.server.address();
     const port = typeof address === 'object' && address !== null ? address.port : options.port;
-    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`, port, close };
+    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`, port, close: () => opened.disposeAsync() };
   } catch (error) {
-    await close();
+    await opened.disposeAsync();
     throw error;
   }
 }

@@ -37,13 +37,15 @@ export class MemoryEventLog implements EventLog {
     let position = after;
     let open = true;
     let running = Promise.resolve();
+    const isOpen = () => open;
+    const handOver = async () => {
+      for (let next = this.#events[position]; isOpen() && next !== undefined; next = this.#events[position]) {
+        await onEvent(next);
+        position = next.position;
+      }
+    };
     const ring = () => {
-      running = running.then(async () => {
-        for (let next = this.#events[position]; open && next !== undefined; next = this.#events[position]) {
-          await onEvent(next);
-          position = next.position;
-        }
-      });
+      running = running.then(handOver);
     };
     this.#bells.add(ring);
     ring();

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { eventually } from '@novacron/testkit';
-import WebSocket from 'ws';
+import { WebSocket, type ClientOptions } from 'ws';
 
 export interface Payload {
   data: Record<string, unknown> | null;
@@ -41,7 +41,7 @@ export class SocketClient {
   acknowledged: { cursor: string } | null = null;
   #next = 0;
 
-  constructor(url: string, options: WebSocket.ClientOptions = {}) {
+  constructor(url: string, options: ClientOptions = {}) {
     this.socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', options);
     this.socket.on('close', (code, reason) => (this.closed = { code, reason: String(reason) }));
     this.socket.on('message', (data) => this.#receive(JSON.parse(String(data)) as ServerMessage));
@@ -57,7 +57,7 @@ export class SocketClient {
   }
 
   /** Opens and says who it is; resolves once the gateway has agreed, rejects when it closes instead. */
-  static async connect(url: string, token?: string, options?: WebSocket.ClientOptions): Promise<SocketClient> {
+  static async connect(url: string, token?: string, options?: ClientOptions): Promise<SocketClient> {
     const client = new SocketClient(url, options);
     await once(client.socket, 'open');
     client.send({ type: 'connection_init', ...(token === undefined ? {} : { payload: { authorization: `Bearer ${token}` } }) });

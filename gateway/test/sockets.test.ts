@@ -212,6 +212,7 @@ describe('metrics', () => {
       await publish(sample(vm.id, 0.4));
       return received.payloads.length > 0;
     });
+    expect(cpus(received)[0]).toBe(0.4);
   });
 
   it('of hosts are for those who may read hosts', async () => {

@@ -3,7 +3,7 @@ import type { NewEvent, VmFacts } from '@novacron/contracts';
 import { eventually } from '@novacron/testkit';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import WebSocket from 'ws';
+import { WebSocket, type ClientOptions } from 'ws';
 import { encodeCursor } from '../src/events/cursor.ts';
 import { createEventsSchema } from '../src/events/schema.ts';
 import { STREAMS } from '../src/events/streams.ts';
@@ -24,7 +24,7 @@ afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()));
 });
 
-async function connect(as: string | undefined = token, options?: WebSocket.ClientOptions): Promise<SocketClient> {
+async function connect(as: string | undefined = token, options?: ClientOptions): Promise<SocketClient> {
   const client = await SocketClient.connect(fixture.gateway.url, as, options);
   clients.push(client);
   return client;
@@ -108,6 +108,7 @@ describe('vmChanged', () => {
     const received = await subscribed(() => client.subscribe(NAMES, { ids: [foreign.id] }));
     change(foreign, {});
     await received.until(1);
+    expect(names(received)).toEqual(['theirs']);
   });
 
   it.each([

@@ -28,6 +28,7 @@ export class Connection {
   answered = true;
   viewer: Viewer | null = null;
   readonly #onSlow: (connection: Connection) => void;
+  #isSlow = false;
   #expiry: NodeJS.Timeout | undefined;
 
   constructor(socket: WebSocket, address: string | null, onSlow: (connection: Connection) => void) {
@@ -57,7 +58,10 @@ export class Connection {
   send(text: string): void {
     if (!this.isOpen) return;
     this.socket.send(text);
-    if (this.socket.bufferedAmount > BUFFERED_LIMIT) this.#onSlow(this);
+    if (this.#isSlow || this.socket.bufferedAmount <= BUFFERED_LIMIT) return;
+    this.#isSlow = true;
+    // Not before all its subscriptions were given what is being handed out: it is told from where to resume.
+    queueMicrotask(() => this.#onSlow(this));
   }
 
   /** Sends and waits until the text has left this process, or the socket is gone. */

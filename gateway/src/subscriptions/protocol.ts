@@ -12,7 +12,8 @@ import type { Connection } from './connection.ts';
 import type { RunningSubscription, SubscriptionEngine } from './engine.ts';
 import { InvalidDocument, type SubscriptionPlanner } from './plan.ts';
 
-const SUBSCRIPTIONS_LIMIT = 100;
+/** Subscriptions of one connection, and queries under way. */
+const OPERATIONS_LIMIT = 100;
 
 export interface ProtocolOptions {
   graph: Graph;
@@ -46,9 +47,6 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       const request = { query, ...(operationName == null ? {} : { operationName }), variables: variables ?? {} };
       return { document: planned.document, start: () => graph.answer(request, context) };
     }
-    if (connection.subscriptions.size >= SUBSCRIPTIONS_LIMIT) {
-      throw new DomainError('RATE_LIMITED', `One connection holds at most ${SUBSCRIPTIONS_LIMIT} subscriptions.`);
-    }
     const { subscription } = planned;
     const running = engine.subscribe(subscription, variables ?? {}, context, connection.sink(id));
     connection.subscriptions.set(id, running);
@@ -66,8 +64,11 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       // Where a client resumes that is cut before its first message.
       return { cursor: encodeCursor(hub.position) };
     },
-    onSubscribe({ extra: { connection } }, id, payload) {
+    onSubscribe({ extra: { connection }, subscriptions }, id, payload) {
       try {
+        if (Object.keys(subscriptions).length > OPERATIONS_LIMIT) {
+          throw new DomainError('RATE_LIMITED', `One connection holds at most ${OPERATIONS_LIMIT} subscriptions.`);
+        }
         const { document, start: contextValue } = prepare(connection, id, payload);
         return { schema: planner.apiSchema, document, operationName: payload.operationName ?? null, contextValue };
       } catch (thrown) {

@@ -37,6 +37,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   const { hub, viewers, telemetry, logger } = options;
   const connections = new Set<Connection>();
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_LIMIT, handleProtocols });
+  let isClosing = false;
   const protocol = makeServer(createProtocol({ ...options, authenticate }));
 
   async function authenticate(connection: Connection, token: string): Promise<boolean> {
@@ -113,10 +114,12 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     upgrade(request, socket, head) {
       const refuse = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       if (new URL(request.url ?? '/', 'http://gateway').pathname !== '/graphql') refuse('404 Not Found');
+      else if (isClosing) refuse('503 Service Unavailable');
       else if (!isOriginAllowed(request.headers, options.allowedOrigins)) refuse('403 Forbidden');
       else server.handleUpgrade(request, socket, head, (ws) => accept(ws, request));
     },
     async close() {
+      isClosing = true;
       clearInterval(pings);
       for (const stop of stops) stop();
       await Promise.all([...connections].map(leave));

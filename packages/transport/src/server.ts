@@ -4,7 +4,7 @@ import { DomainError } from '@novacron/core';
 import fastify from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { errorExtensions, formatSubgraphError, type ErrorOrigin } from './error-format.ts';
+import { formatSubgraphError, type ErrorOrigin } from './error-format.ts';
 import { createRequestVerifier } from './internal-token.ts';
 import { createSubgraphExecutor } from './subgraph-executor.ts';
 
@@ -84,9 +84,10 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
   app.get('/health', async () => ({ status: 'ok', subgraphs: options.subgraphs.map((subgraph) => subgraph.name) }));
   app.setErrorHandler((thrown, request, reply) => {
     const { statusCode } = thrown as { statusCode?: number }; // fastify's own refusals carry one
-    if (statusCode === undefined || statusCode >= 500) logger.error({ err: thrown, requestId: request.id }, 'a request failed');
-    const error = new DomainError('BAD_USER_INPUT', 'The request can\'t be read.');
-    return reply.code(statusCode ?? 500).send({ errors: [{ message: error.message, extensions: errorExtensions(error) }] });
+    const isRefusal = statusCode !== undefined && statusCode < 500;
+    const error = isRefusal ? new DomainError('BAD_USER_INPUT', 'The request can\'t be read.', { cause: thrown }) : thrown;
+    const shown = formatSubgraphError(error, { stage: 'execution', subgraph: 'none', requestId: request.id, logger });
+    return reply.code(statusCode ?? 500).send({ errors: [shown] });
   });
 
   await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
