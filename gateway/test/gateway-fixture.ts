@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, newId, type SessionId, type TenantId, type UserId } from '@novacron/core';
-import type { Authenticator, Role, Viewer } from '@novacron/contracts';
+import type { Authenticator, Role, Subgraph, Viewer } from '@novacron/contracts';
 import { connectRedis, redisReady } from '@novacron/redis';
 import { startRedis, type TestRedis } from '@novacron/testkit';
 import { createInProcessDataSource, type DataSource } from '@novacron/transport';
@@ -68,8 +68,14 @@ export interface Answer {
   errors: { message: string; path?: (string | number)[]; extensions: Record<string, unknown> }[];
 }
 
+export interface Changes {
+  /** Other ways to the subgraphs than in process. */
+  dataSources?: (sources: Record<string, DataSource>, subgraphs: Subgraph[], authority: FakeAuthority) => Promise<Record<string, DataSource>> | Record<string, DataSource>;
+  options?: Partial<GatewayOptions>;
+}
+
 /** A gateway over the small graph, with a real Redis and an event log in memory. */
-export async function startGateway(changes: { dataSources?: (sources: Record<string, DataSource>) => Record<string, DataSource>; options?: Partial<GatewayOptions> } = {}): Promise<Fixture> {
+export async function startGateway(changes: Changes = {}): Promise<Fixture> {
   const { world, subgraphs, supergraphSdl } = smallGraph();
   const lines: Record<string, unknown>[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
@@ -80,7 +86,7 @@ export async function startGateway(changes: { dataSources?: (sources: Record<str
   const sources = Object.fromEntries(subgraphs.map((subgraph) => [subgraph.name, createInProcessDataSource(subgraph, logger)]));
   const options: GatewayOptions = {
     supergraphSdl,
-    dataSources: changes.dataSources?.(sources) ?? sources,
+    dataSources: (await changes.dataSources?.(sources, subgraphs, authority)) ?? sources,
     authenticator: authority,
     events: log,
     redis,

@@ -1,10 +1,12 @@
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
-import { useMemo, useSyncExternalStore } from 'react';
+import { useSyncExternalStore } from 'react';
 import { EXAMPLES } from './examples.ts';
 import { createFetcher } from './fetcher.ts';
 import { currentSession, onSessionChange, signOut } from './session.ts';
 
+/** They do the same. Another fetcher makes GraphiQL read the schema again: what one may see of it can depend on who asks. */
+const FETCHERS = { signedIn: createFetcher(), signedOut: createFetcher() };
 const PLUGINS = [HISTORY_PLUGIN, explorerPlugin()];
 /** What is typed here can be a password: like the session, it ends with the browser tab. */
 const STORAGE = sessionStorage;
@@ -14,8 +16,6 @@ const FIRST_VARIABLES = STORAGE.getItem('graphiql:tabState') === null ? EXAMPLES
 export function Playground() {
   const session = useSyncExternalStore(onSessionChange, currentSession);
   const signedIn = session !== null;
-  // Another fetcher makes GraphiQL read the schema again: what one may see of it can depend on who asks.
-  const fetcher = useMemo(() => createFetcher(), [signedIn]);
   return (
     <>
       <header className="session-bar">
@@ -33,7 +33,7 @@ export function Playground() {
         )}
       </header>
       <GraphiQL
-        fetcher={fetcher}
+        fetcher={signedIn ? FETCHERS.signedIn : FETCHERS.signedOut}
         plugins={PLUGINS}
         defaultTabs={EXAMPLES}
         defaultEditorToolsVisibility="variables"
