@@ -72,17 +72,17 @@ function hideChars(result) {
   return result;
 }
 
-function showChars(answer) {
-  for (const column of charColumns.get(answer.rows) ?? []) answer.columnTypes[column] = ColumnTypeEnum.Character;
-  return answer;
+function showChars(result) {
+  for (const column of charColumns.get(result.rows) ?? []) result.columnTypes[column] = ColumnTypeEnum.Character;
+  return result;
 }
 
 class CatalogClient extends pg.Client {
   query(...args) {
     const callback = args.at(-1);
     if (typeof callback === 'function') args[args.length - 1] = (error, result) => callback(error, hideChars(result));
-    const answer = super.query(...args);
-    return typeof answer?.then === 'function' ? answer.then(hideChars) : answer;
+    const pending = super.query(...args);
+    return typeof pending?.then === 'function' ? pending.then(hideChars) : pending;
   }
 }
 

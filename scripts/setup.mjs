@@ -43,7 +43,7 @@ async function npmPackages() {
 }
 
 async function prismaClients() {
-  for (const service of existsSync(at('prisma')) ? readdirSync(at('prisma')).sort() : []) {
+  for (const service of existsSync(at('prisma')) ? readdirSync(at('prisma')).toSorted() : []) {
     const schema = at('prisma', service, 'schema.prisma');
     if (!existsSync(schema)) continue;
     const key = `prisma ${service}`;

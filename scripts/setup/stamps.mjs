@@ -25,7 +25,7 @@ export function writeStamp(root, key, value) {
 /** One hash over the names and contents of files; a file that is missing counts as such. */
 export function fingerprint(files) {
   const hash = createHash('sha256');
-  for (const file of [...files].sort()) {
+  for (const file of files.toSorted()) {
     hash.update(`${file}\0`);
     try {
       hash.update(readFileSync(file));

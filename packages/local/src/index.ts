@@ -11,5 +11,5 @@ export { startLibvirtd, type LibvirtdOptions, type LocalLibvirtd } from './libvi
 export { startPostgres, type LocalPostgres, type PostgresOptions } from './postgres.ts';
 export { LocalError, type Progress } from './progress.ts';
 export { startRedis, type LocalRedis, type RedisServerOptions } from './redis.ts';
-export { redisOptions } from './redis-url.ts';
+export { redisOptions, type RedisTarget } from './redis-url.ts';
 export { tryLock, withLock, type Lock } from './lock.ts';

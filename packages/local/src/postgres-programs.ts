@@ -12,8 +12,7 @@ const require = createRequire(import.meta.url);
  * start it: the npm package itself where that works, otherwise a copy below `dir` (a clone in /root
  * cannot be entered by others).
  */
-export function postgresPrograms(dir: string, onProgress: Progress): string {
-  const source = packagedPrograms();
+export function postgresPrograms(dir: string, onProgress: Progress, source = packagedPrograms()): string {
   if (canRun(source)) return source;
   const copy = join(dir, `programs-${packageVersion(source)}`);
   if (canRun(copy)) return copy;

@@ -1,12 +1,15 @@
 import type { RedisOptions } from 'ioredis';
 import { LocalError } from './progress.ts';
 
+/** Options of a connection; the constructors of ioredis 6 refuse a plain RedisOptions, whose replies may be mapped. */
+export type RedisTarget = RedisOptions & { replyMapping?: never };
+
 /**
  * Connection options for ioredis and BullMQ from a URL: redis://, rediss://, or, for a UNIX socket,
  * unix:///path?password=...&db=0. ioredis itself takes no such scheme (its parseURL knows redis:,
  * rediss: and bare paths), and BullMQ wants options.
  */
-export function redisOptions(url: string): RedisOptions {
+export function redisOptions(url: string): RedisTarget {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const query = parsed?.searchParams;
   const db = query?.get('db') ?? (parsed?.protocol === 'unix:' ? '' : parsed?.pathname.slice(1)) ?? '';

@@ -1,14 +1,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { findChild, redisOptions, startRedis as startLocalRedis } from '@novacron/local';
-import type { RedisOptions } from 'ioredis';
+import { findChild, redisOptions, startRedis as startLocalRedis, type RedisTarget } from '@novacron/local';
 import { testRun } from './run.ts';
 
 export interface TestRedis {
   /** unix:///...?password=..., for redisOptions. */
   url: string;
   /** The same for ioredis and BullMQ. */
-  options: RedisOptions;
+  options: RedisTarget;
   /** Ends the server as a crash or a power cut would. */
   kill(): void;
   /** Starts it again over the same data. */
