@@ -84,7 +84,7 @@ export function advance(before: Baseline | null, reading: DomainReading): { base
 /** Nanoseconds by what the host's CPUs did, as libvirt counts them. */
 export type HostCpuTimes = Readonly<Record<string, bigint>>;
 
-const IDLE_FIELDS = ['idle', 'iowait'];
+const IDLE_FIELDS: ReadonlySet<string> = new Set(['idle', 'iowait']);
 
 /** Share of the host's CPUs in use between two readings, 0..1; null when the clock of the counters stood or went back. */
 export function hostCpuShare(before: HostCpuTimes | null, now: HostCpuTimes): number | null {
@@ -94,7 +94,7 @@ export function hostCpuShare(before: HostCpuTimes | null, now: HostCpuTimes): nu
   for (const [field, time] of Object.entries(now)) {
     const spent = Number(time - (before[field] ?? 0n));
     total += spent;
-    if (IDLE_FIELDS.includes(field)) idle += spent;
+    if (IDLE_FIELDS.has(field)) idle += spent;
   }
   return total > 0 ? clampShare(1 - idle / total) : null;
 }

@@ -25,7 +25,7 @@ export interface DomainReading {
 }
 
 /** virDomainState. Source: libvirt 9.0.0 include/libvirt/libvirt-domain.h. */
-const RUNNING_STATES = [1 /* running */, 2 /* blocked */];
+const RUNNING_STATES: ReadonlySet<number> = new Set([1 /* running */, 2 /* blocked */]);
 
 /** Counters of bytes and nanoseconds stay exact up to 2^53: 8 PiB, 104 days of one CPU; beyond, a millionth is lost. */
 function numberOf(value: TypedValue | undefined): number | null {
@@ -65,7 +65,7 @@ export function readDomain({ domain, params }: DomainStats, takenAtMs: number): 
   return {
     takenAtMs,
     instance: domain.id,
-    running: RUNNING_STATES.includes(Number(params['state.state'])),
+    running: RUNNING_STATES.has(Number(params['state.state'])),
     cpu: timeNs === null || vcpus === null || vcpus === 0 ? null : { timeNs, vcpus },
     memory: readMemory(params),
     networks: readDevices(params, 'net', { in: 'rx.bytes', out: 'tx.bytes' }),
