@@ -51,7 +51,7 @@ export async function startMonitoring(options: Partial<MonitoringOptions> = {}):
   };
 }
 
-export const NOBODY: RequestContext = { viewer: null, requestId: 'test', address: null };
+export const NOBODY: RequestContext = { viewer: null, requestId: 'test', address: null, userAgent: null };
 
 /** A request of somebody with one role in one tenant. */
 export const as = (role: Role, tenantId: TenantId = newId()): RequestContext => ({
