@@ -36,9 +36,9 @@ it('answers the same with every subgraph in a process of its own', async () => {
   const { data, errors } = await fixture.query(read, { token, variables: { id: vm.id }, headers: { 'x-request-id': 'end-to-end' } });
   expect(errors).toEqual([]);
   expect(data).toEqual({ vm: { name: 'web', createdBy: { email: expect.any(String) } } });
-  expect(fixture.world.fetches.slice(-2).map(({ subgraph, context }) => [subgraph, context.requestId, context.address])).toEqual([
-    ['vms', 'end-to-end', '127.0.0.1'],
-    ['identity', 'end-to-end', '127.0.0.1'],
+  expect(fixture.world.fetches.slice(-2).map(({ subgraph, context }) => [subgraph, context.requestId, context.address, context.userAgent])).toEqual([
+    ['vms', 'end-to-end', '127.0.0.1', 'node'],
+    ['identity', 'end-to-end', '127.0.0.1', 'node'],
   ]);
 });
 

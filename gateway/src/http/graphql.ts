@@ -4,6 +4,7 @@ import { DomainError } from '@novacron/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Graph } from '../graph.ts';
+import { userAgentOf } from '../user-agent.ts';
 import type { Viewers } from '../viewers.ts';
 import type { Playground } from './playground.ts';
 
@@ -19,6 +20,7 @@ export function routeGraphql(app: FastifyInstance, graph: Graph, viewers: Viewer
       viewer: await authenticate(request.headers.authorization, viewers),
       requestId: request.id,
       address: request.ip,
+      userAgent: userAgentOf(request.headers),
     });
     return graph.answerHttp({ method: request.method, headers, search, body: request.body, requestId: request.id }, context);
   }

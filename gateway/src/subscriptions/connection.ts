@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import type { Viewer } from '@novacron/contracts';
 import type { WebSocket } from 'ws';
+import { userAgentOf } from '../user-agent.ts';
 import type { Authenticated } from '../viewers.ts';
 import type { RunningSubscription, Sink } from './engine.ts';
 
@@ -22,6 +24,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class Connection {
   readonly socket: WebSocket;
   readonly address: string | null;
+  readonly userAgent: string | null;
   /** By the id that the client gave them. */
   readonly subscriptions = new Map<string, RunningSubscription>();
   /** Answers to the last ping are awaited. */
@@ -31,9 +34,10 @@ export class Connection {
   #isSlow = false;
   #expiry: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, address: string | null, onSlow: (connection: Connection) => void) {
+  constructor(socket: WebSocket, request: IncomingMessage, onSlow: (connection: Connection) => void) {
     this.socket = socket;
-    this.address = address;
+    this.address = request.socket.remoteAddress ?? null;
+    this.userAgent = userAgentOf(request.headers);
     this.#onSlow = onSlow;
   }
 

@@ -47,28 +47,22 @@ export function createEventGroup({ subject, stream, hub, log, telemetry }: Event
     for (const member of [...members]) member.fail(behind);
   });
 
-  /** Reads from the log until nothing stands between it and what the hub will hand over next. */
-  async function replay(member: Member, after: number): Promise<void> {
-    if (after > hub.position && after > (await log.head())) {
-      throw new DomainError('CURSOR_EXPIRED', 'This cursor is not of the present event log: read again, and subscribe without it.', { field: 'after' });
-    }
-    member.floor = after;
-    // No await between this comparison and the return: what the hub hands over next finds the member in the group.
-    while (member.floor < hub.position) {
-      const events = await log.read(member.floor, REPLAYED_AT_ONCE);
-      if (events.length === 0) throw new DomainError('UNAVAILABLE', 'The event log is not complete yet: try again.');
-      for (const event of events) {
-        if (isWanted(event)) await member.sendPatiently(await answer(event));
-        if (member.ended) return;
-        member.floor = event.position;
-      }
-    }
-  }
-
   return {
     async attach(member, after) {
-      if (after === null) member.floor = hub.position;
-      else await replay(member, after);
+      member.floor = after ?? hub.position;
+      if (member.floor > hub.position && member.floor > (await log.head())) {
+        throw new DomainError('CURSOR_EXPIRED', 'This cursor is not of the present event log: read again, and subscribe without it.', { field: 'after' });
+      }
+      while (member.floor < hub.position) {
+        const events = await log.read(member.floor, REPLAYED_AT_ONCE);
+        if (events.length === 0) throw new DomainError('UNAVAILABLE', 'The event log is not complete yet: try again.');
+        for (const event of events) {
+          if (isWanted(event)) await member.sendPatiently(await answer(event));
+          if (member.ended) return;
+          member.floor = event.position;
+        }
+      }
+      // Nothing was awaited since the comparison, so what the hub hands over next finds the member here.
       if (!member.ended) members.add(member);
     },
     detach: (member) => void members.delete(member),

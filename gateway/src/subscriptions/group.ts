@@ -44,7 +44,7 @@ export interface GroupSubject {
 
 /** Runs the subscription for one value and writes the result down, with the cursor that every message carries. */
 export async function render({ subscription, variables, viewer }: GroupSubject, value: object, position: number): Promise<Message> {
-  const { extensions, ...result } = await subscription.run(value, variables, { viewer, requestId: newId(), address: null });
+  const { extensions, ...result } = await subscription.run(value, variables, { viewer, requestId: newId(), address: null, userAgent: null });
   return { position, payload: JSON.stringify({ ...result, extensions: { ...extensions, cursor: encodeCursor(position) } }) };
 }
 

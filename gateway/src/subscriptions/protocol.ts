@@ -41,7 +41,8 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
 
   function prepare(connection: Connection, id: string, payload: SubscribePayload): { document: DocumentNode; start: () => Started } {
     const { query, operationName, variables } = payload;
-    const context: RequestContext = { viewer: connection.viewer, requestId: newId(), address: connection.address };
+    const { viewer, address, userAgent } = connection;
+    const context: RequestContext = { viewer, requestId: newId(), address, userAgent };
     const planned = planner.plan(query, operationName ?? null);
     if ('document' in planned) {
       const request = { query, ...(operationName == null ? {} : { operationName }), variables: variables ?? {} };

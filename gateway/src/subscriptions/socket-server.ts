@@ -65,7 +65,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   }
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
-    const connection = new Connection(socket, request.socket.remoteAddress ?? null, cut);
+    const connection = new Connection(socket, request, cut);
     connections.add(connection);
     telemetry.sockets.inc();
     socket.on('error', (err) => logger.debug({ err }, 'a socket failed')); // 'close' follows, which is what matters

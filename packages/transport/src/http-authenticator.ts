@@ -32,7 +32,7 @@ export function createHttpAuthenticator(options: InternalClientOptions): HttpAut
   const client = createInternalClient(options);
 
   async function ask(path: string, content: object): Promise<unknown> {
-    const context: RequestContext = { viewer: null, requestId: newId(), address: null };
+    const context: RequestContext = { viewer: null, requestId: newId(), address: null, userAgent: null };
     const { status, body } = await client.post(path, path, content, context);
     if (status === 200) return body;
     const error = failure.parse(body).errors[0];

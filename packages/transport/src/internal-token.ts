@@ -19,6 +19,7 @@ export type RequestVerifier = (audience: string, body: string, token: string | u
 const claims = z.object({
   requestId: z.string(),
   address: z.string().nullable(),
+  userAgent: z.string().nullable(),
   bodySha256: z.string(),
   viewer: z
     .object({
@@ -33,8 +34,8 @@ const digest = (body: string): string => createHash('sha256').update(body).diges
 
 /** The gateway's side of the internal token. */
 export function createRequestSigner(privateKey: KeyObject): RequestSigner {
-  return (audience, body, { viewer, requestId, address }) =>
-    new SignJWT({ viewer, requestId, address, bodySha256: digest(body) })
+  return (audience, body, { viewer, requestId, address, userAgent }) =>
+    new SignJWT({ viewer, requestId, address, userAgent, bodySha256: digest(body) })
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
       .setIssuer(ISSUER)
       .setAudience(audience)

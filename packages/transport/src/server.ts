@@ -34,6 +34,9 @@ export interface SubgraphServer {
 /** Larger than what clients may send to the gateway: a page of entities makes long lists of representations. */
 const BODY_LIMIT = 4 * 2 ** 20;
 
+/** The token carries every role of its viewer: room for a thousand of them. */
+const HEADER_LIMIT = 256 * 2 ** 10;
+
 const graphqlBody = z.object({
   query: z.string(),
   operationName: z.string().nullish(),
@@ -47,7 +50,7 @@ const graphqlBody = z.object({
 export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<SubgraphServer> {
   const { logger, host, port } = options;
   const verify = createRequestVerifier(options.internalPublicKey);
-  const app = fastify({ bodyLimit: BODY_LIMIT, logger: false, forceCloseConnections: 'idle' });
+  const app = fastify({ bodyLimit: BODY_LIMIT, http: { maxHeaderSize: HEADER_LIMIT }, logger: false, forceCloseConnections: 'idle' });
   // The token is bound to the bytes that came, so they are parsed after it was checked.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));

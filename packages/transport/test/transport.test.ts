@@ -32,7 +32,7 @@ const viewer: Viewer = {
   sessionId: newId<SessionId>(),
   roles: [{ role: 'operator', tenantId: newId<TenantId>() }],
 };
-const context: RequestContext = { viewer, requestId: 'request-1', address: '192.0.2.7' };
+const context: RequestContext = { viewer, requestId: 'request-1', address: '192.0.2.7', userAgent: 'test/1' };
 
 function echoSubgraph(): Subgraph {
   const builder = createBuilder<RequestContext>();
@@ -93,6 +93,12 @@ describe.each(['in process', 'over HTTP'])('a subgraph %s', (transport) => {
     });
   });
 
+  it('takes a viewer with a thousand roles', async () => {
+    const roles = Array.from({ length: 1_000 }, () => ({ role: 'viewer' as const, tenantId: newId<TenantId>() }));
+    const many = { ...context, viewer: { ...viewer, roles } };
+    expect(await sources[transport]?.process({ query: '{ context }', context: many })).toEqual({ data: { context: many } });
+  });
+
   it('keeps code, field and retryable of a domain error', async () => {
     expect(await ask('{ fail(how: "domain") }')).toEqual({
       data: { fail: null },
@@ -127,7 +133,7 @@ describe.each(['in process', 'over HTTP'])('a subgraph %s', (transport) => {
 
 describe('the internal token', () => {
   const body = JSON.stringify({ query: '{ context }' });
-  const claims = { viewer: null, requestId: 'r', address: null, bodySha256: createHash('sha256').update(body).digest('base64url') };
+  const claims = { viewer: null, requestId: 'r', address: null, userAgent: null, bodySha256: createHash('sha256').update(body).digest('base64url') };
   interface Changes { key?: KeyObject; typ?: string; issuer?: string; audience?: string; issuedAgoS?: number; payload?: object }
   const sign = ({ key = privateKey, typ = 'novacron-internal+jwt', issuer = 'novacron-gateway', audience = 'echo', issuedAgoS = 0, payload = claims }: Changes = {}) => {
     const issued = Math.floor(Date.now() / 1_000) - issuedAgoS;
@@ -160,6 +166,21 @@ describe('the internal token', () => {
         { errors: [{ message: 'This address answers the gateway only.', extensions: { code: 'UNAUTHENTICATED', retryable: false } }] },
       ]);
     }
+  });
+
+  it.each([
+    ['{', 'The body is no JSON.'],
+    ['{"variables":{}}', 'The body is no GraphQL request.'],
+  ])('that is good does not make %s a request', async (text, message) => {
+    const token = await createRequestSigner(privateKey)('echo', text, context);
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+    const response = await fetch(`${server.url}/echo/graphql`, { method: 'POST', headers, body: text });
+    expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] }]);
+  });
+
+  it('is not asked for before the form of a request is refused', async () => {
+    const response = await fetch(`${server.url}/echo/graphql`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' });
+    expect([response.status, await response.json()]).toMatchObject([415, { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] }]);
   });
 
   it('is not asked for by /health', async () => {
