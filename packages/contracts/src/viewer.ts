@@ -54,6 +54,8 @@ export interface RequestContext {
   requestId: string;
   /** The client's address, as the gateway saw it. */
   address: string | null;
+  /** The client's User-Agent header. */
+  userAgent: string | null;
 }
 
 const grants = (role: Role, permission: Permission): boolean =>

@@ -8,7 +8,7 @@ export type {
   RebootEvent,
 } from './domain-event.ts';
 export type { EventSubscription } from './domain-event-feed.ts';
-export type { DomainState, DomainStateName } from './domain-state.ts';
+export { describeState, type DomainState, type DomainStateName } from './domain-state.ts';
 export type { DomainFilter, DomainInfo, Domains, DomainStats, MetadataSlot } from './domains.ts';
 export { ERROR_CODE, ERROR_DOMAIN, type ErrorCodeName } from './error-codes.ts';
 export {

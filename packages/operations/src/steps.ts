@@ -1,5 +1,8 @@
-import type { HostId } from '@novacron/core';
+import { DomainError, type HostId } from '@novacron/core';
 import type { Claim, PlannedStep, Sql } from './kernel.ts';
+
+/** A step has tried long enough by itself: the engine does not try it again, whatever the caller may do. */
+export class GaveUp extends DomainError {}
 
 /** What a running step can reach. */
 export interface StepRun {

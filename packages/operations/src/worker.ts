@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { queueName, type Bells } from './bells.ts';
 import { fromDatabase, StaleClaim } from './database-errors.ts';
 import { claimStep, failStep, heartbeat, recordStep, type Bell, type Claim, type Recorded, type Sql } from './kernel.ts';
-import type { Step, StepRun } from './steps.ts';
+import { GaveUp, type Step, type StepRun } from './steps.ts';
 
 const CLAIM_TTL_MS = 15_000;
 const HEARTBEAT_MS = 1_000;
@@ -125,7 +125,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     }
     const known = reason instanceof Closing ? outcomeUnknown() : error instanceof DomainError ? error : (options.toDomainError?.(error) ?? DomainError.from(error));
     const failure: ErrorRecord = known.toRecord();
-    const again = claim.undoing || (known.retryable && repeatable && claim.attempt < MAX_ATTEMPTS);
+    const again = claim.undoing || (known.retryable && repeatable && !(known instanceof GaveUp) && claim.attempt < MAX_ATTEMPTS);
     const most = claim.undoing ? RETRY.undoMostMs : RETRY.mostMs;
     const retryMs = again ? Math.min(most, RETRY.firstMs * 2 ** Math.min(claim.attempt - 1, 16)) : null;
     log.warn({ err: known.code === 'INTERNAL' ? error : undefined, code: known.code, reason: known.message, retryMs }, 'step failed');

@@ -369,15 +369,15 @@ CREATE FUNCTION quota_of(p_tenants uuid[]) RETURNS SETOF quota
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = operations, pg_temp AS $$
   SELECT * FROM quota WHERE tenant_id = ANY (p_tenants) $$;
 
--- Adds to what a tenant uses (or takes from it, with negative numbers): exact under any race, by the row's lock.
+-- Adds to what a tenant uses (or takes from it, with negative numbers): exact under any race, by the row's lock. Every
+-- tenant has a row: identity sets its quota when it makes it.
 CREATE FUNCTION charge_quota(p_tenant uuid, p_vms bigint, p_vcpus bigint, p_memory bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 DECLARE q quota;
 BEGIN
-  INSERT INTO quota AS t (tenant_id, used_vms, used_vcpus, used_memory) VALUES (p_tenant, p_vms, p_vcpus, p_memory)
-  ON CONFLICT (tenant_id) DO UPDATE SET used_vms = t.used_vms + p_vms, used_vcpus = t.used_vcpus + p_vcpus,
-    used_memory = t.used_memory + p_memory
-  RETURNING * INTO q;
+  UPDATE quota SET used_vms = used_vms + p_vms, used_vcpus = used_vcpus + p_vcpus, used_memory = used_memory + p_memory
+  WHERE tenant_id = p_tenant RETURNING * INTO q;
+  IF NOT FOUND THEN PERFORM refuse('NOT_FOUND', 'There is no tenant with this id.', 'tenantId'); END IF;
   IF p_vms > 0 AND q.used_vms > q.vms THEN
     PERFORM refuse('QUOTA_EXCEEDED', format('The tenant may have %s VMs and has them.', q.vms), NULL);
   ELSIF p_vcpus > 0 AND q.used_vcpus > q.vcpus THEN

@@ -1,0 +1,137 @@
+import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
+import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { submit, type Bell, type PlannedStep } from '@novacron/operations';
+import type { KernelBoot } from './boot-files.ts';
+import type { Database, HostRow, Tx, VmRow } from './database.ts';
+import { Prisma } from './generated/prisma/client.ts';
+import { planDelete } from './operations/delete.ts';
+import { planPause } from './operations/pause.ts';
+import { planReboot } from './operations/reboot.ts';
+import { planResume } from './operations/resume.ts';
+import { planStart } from './operations/start.ts';
+import type { HoldInput } from './operations/steps.ts';
+import { planStop } from './operations/stop.ts';
+import { planUpdate } from './operations/update.ts';
+import type { DefineInput } from './operations/define.ts';
+import { checkName, checkTags, refusal, RULES, type VmVerb } from './rules.ts';
+import { changeVm, holdVm, lockVm } from './store/vm-changes.ts';
+
+export interface Accepted {
+  vmId: VmId;
+  operationId: OperationId;
+  /** To be rung once the transaction has committed. */
+  bell: Bell | null;
+}
+
+/** The verbs that begin from a VM that is there. */
+export type ChangeVerb = Exclude<VmVerb, 'create'>;
+
+interface PlanContext {
+  vm: VmRow;
+  hold: HoldInput;
+  spec: DefineInput;
+  force: boolean;
+}
+
+const PLANS: Record<ChangeVerb, (context: PlanContext) => PlannedStep[]> = {
+  start: ({ vm, hold, spec }) => planStart(vm, hold, spec),
+  stop: ({ vm, hold, force }) => planStop(vm, hold, force),
+  reboot: ({ vm, hold, force }) => planReboot(vm, hold, force),
+  pause: ({ vm, hold }) => planPause(vm, hold),
+  resume: ({ vm, hold }) => planResume(vm, hold),
+  delete: ({ vm, hold }) => planDelete(vm, hold),
+};
+
+/** The VM, locked, if the viewer may do this to it. A foreign tenant's VM is NOT_FOUND. */
+async function lockForViewer(tx: Tx, { viewer }: RequestContext, id: string, verb: VmVerb | 'update'): Promise<VmRow> {
+  requireViewer(viewer);
+  const vm = await lockVm(tx, parseId<VmId>(id, 'VM'));
+  requireInTenant(viewer, `vm:${verb}`, vm.tenantId, 'VM');
+  return vm;
+}
+
+async function requireOnline(tx: Tx, vm: VmRow): Promise<HostRow> {
+  const host = vm.hostId === null ? null : await tx.host.findUnique({ where: { id: vm.hostId } });
+  if (!host) throw new DomainError('UNAVAILABLE', 'The VM is on no host.', { retryable: false });
+  if (host.state === 'OFFLINE') throw new DomainError('UNAVAILABLE', `Host "${host.name}" is offline. ${host.problem ?? ''}`.trim());
+  return host;
+}
+
+/**
+ * Accepts a verb on a VM. The same verb in flight answers its operation; another verb, or a state that it does not
+ * start from, is INVALID_STATE. A forced stop while a graceful one is in flight turns that one into a forced one.
+ */
+export function beginVerb(database: Database, context: RequestContext, verb: ChangeVerb, id: string, { force = false } = {}): Promise<Accepted> {
+  return database.$transaction(async (tx) => {
+    const vm = await lockForViewer(tx, context, id, verb);
+    const vmId = vm.id as VmId; // brands are added where rows come in
+    if (vm.operationVerb === verb && vm.operationId !== null) {
+      if (verb === 'stop' && force) await tx.vm.update({ where: { id: vm.id }, data: { forceStop: true } });
+      return { vmId, operationId: vm.operationId as OperationId, bell: null };
+    }
+    const reason = refusal(verb, vm.state);
+    if (reason !== null) throw new DomainError('INVALID_STATE', reason);
+    if (verb === 'stop' && !force && vm.state === 'PAUSED') {
+      throw new DomainError('INVALID_STATE', 'A paused guest can\'t shut itself down: resume it first, or stop it with force.');
+    }
+    const host = await requireOnline(tx, vm);
+    const operationId = newId<OperationId>();
+    const tenantId = vm.tenantId as TenantId;
+    const hold: HoldInput = { vmId, operationId, verb, desiredBefore: vm.desiredState };
+    const spec: DefineInput = {
+      vmId,
+      tenantId,
+      name: vm.name,
+      vcpus: vm.vcpus,
+      memory: Number(vm.memory),
+      kernel: vm.kernel as unknown as KernelBoot, // written by createVm
+      accelerated: host.accelerated,
+    };
+    const held = await holdVm(tx, vm, operationId, verb, RULES[verb].desired);
+    const bell = await submit(tx, operationOf(context, `vm.${verb}`, held, operationId), PLANS[verb]({ vm: held, hold, spec, force }));
+    return { vmId, operationId, bell };
+  });
+}
+
+const operationOf = ({ viewer, requestId }: RequestContext, kind: string, vm: VmRow, id: OperationId) => ({
+  id,
+  kind,
+  targetType: 'Vm',
+  targetId: vm.id,
+  tenantId: vm.tenantId as TenantId,
+  requestedBy: viewer?.userId ?? null,
+  requestId,
+});
+
+export interface UpdateVmInput {
+  id: string;
+  name?: string | null | undefined;
+  tags?: readonly string[] | null | undefined;
+  ifGeneration?: number | null | undefined;
+}
+
+/** Renames and tags, at any time of a VM's life. */
+export async function updateVm(database: Database, context: RequestContext, input: UpdateVmInput): Promise<Accepted> {
+  const change = {
+    ...(input.name == null ? {} : { name: checkName(input.name), liveName: input.name }),
+    ...(input.tags == null ? {} : { tags: checkTags(input.tags) }),
+  };
+  try {
+    return await database.$transaction(async (tx) => {
+      const before = await lockForViewer(tx, context, input.id, 'update');
+      if (input.ifGeneration != null && input.ifGeneration !== before.generation) {
+        throw new DomainError('CONFLICT', `The VM has changed since: its generation is ${before.generation}.`, { field: 'ifGeneration' });
+      }
+      const vm = await changeVm(tx, before, change);
+      const host = vm.hostId === null ? null : await tx.host.findUnique({ where: { id: vm.hostId } });
+      const operationId = newId<OperationId>();
+      const vmId = vm.id as VmId;
+      const retitle = vm.name !== before.name && host !== null && host.state !== 'OFFLINE';
+      const bell = await submit(tx, operationOf(context, 'vm.update', vm, operationId), planUpdate(vm, vmId, retitle));
+      return { vmId, operationId, bell };
+    });
+  } catch (error) {
+    const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+    throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a VM named "${input.name}" already.`, { field: 'name', cause: error }) : error;
+  }
+}

@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto';
+import { requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
+import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { chargeQuota, claimIdempotencyKey, submit, type Bell } from '@novacron/operations';
+import { nearestMiss, place, STRATEGIES, type Decision, type PlacementRequest, type Strategy } from '@novacron/placement';
+import { checkBootPath, type KernelBoot } from './boot-files.ts';
+import type { Database, Tx } from './database.ts';
+import { Prisma } from './generated/prisma/client.ts';
+import { planCreate } from './operations/create.ts';
+import { checkCmdline, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
+import { claimHost } from './store/host-claims.ts';
+import { hostFacts } from './store/host-facts.ts';
+import { insertVm } from './store/vm-life.ts';
+
+/** What a client may send; see CreateVmInput in the schema. */
+export interface CreateVmInput {
+  name: string;
+  vcpus?: number | null | undefined;
+  memory?: number | null | undefined;
+  kernel?: { kernel: string; initrd?: string | null | undefined; cmdline?: string | null | undefined } | null | undefined;
+  tags?: readonly string[] | null | undefined;
+  placement?:
+    | {
+        hostId?: string | null | undefined;
+        strategy?: string | null | undefined;
+        affinity?: readonly string[] | null | undefined;
+        antiAffinity?: readonly string[] | null | undefined;
+        requireLabels?: unknown;
+      }
+    | null
+    | undefined;
+  start?: boolean | null | undefined;
+  tenantId?: string | null | undefined;
+  idempotencyKey?: string | null | undefined;
+}
+
+export interface StoredPlacement extends Decision {
+  decidedAt: string;
+}
+
+interface CheckedInput {
+  name: string;
+  vcpus: number;
+  memory: number;
+  tags: string[];
+  kernel: KernelBoot;
+  start: boolean;
+  tenantId: TenantId;
+  placement: PlacementRequest;
+}
+
+const DEFAULTS = { vcpus: 1, memory: 512 * 2 ** 20 } as const;
+/** How often a decision is made anew because someone else was faster. */
+const TRIES = 8;
+
+/** The tenant that a new VM is for: the one named, else the viewer's only one. */
+function tenantFor(viewer: Viewer, tenantId: string | null | undefined): TenantId {
+  if (tenantId != null) {
+    const id = parseId<TenantId>(tenantId, 'tenant');
+    if (!seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
+    return id;
+  }
+  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
+  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
+  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', 'You are in several tenants: say which one the VM is for.', { field: 'tenantId' });
+  return only;
+}
+
+function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): PlacementRequest {
+  const { hostId, strategy, affinity, antiAffinity, requireLabels } = input.placement ?? {};
+  const wanted = (strategy ?? 'SPREAD').toUpperCase();
+  const known = STRATEGIES.find((one) => one === wanted) satisfies Strategy | undefined;
+  if (!known) throw new DomainError('BAD_USER_INPUT', `A strategy is one of ${STRATEGIES.join(', ')}.`, { field: 'placement.strategy' });
+  const isObject = typeof requireLabels === 'object' && requireLabels !== null && !Array.isArray(requireLabels);
+  if (requireLabels != null && !isObject) {
+    throw new DomainError('BAD_USER_INPUT', 'Labels are an object: { "zone": "a" }.', { field: 'placement.requireLabels' });
+  }
+  return {
+    vcpus,
+    memory,
+    strategy: known,
+    hostId: hostId ?? undefined,
+    affinity: affinity ?? undefined,
+    antiAffinity: antiAffinity ?? undefined,
+    requireLabels: isObject ? (requireLabels as Record<string, unknown>) : undefined, // just checked to be an object
+  };
+}
+
+/** What was sent, checked and completed. BAD_USER_INPUT with the field at fault. */
+export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories: readonly string[]): CheckedInput {
+  const tenantId = tenantFor(viewer, input.tenantId);
+  requirePermission(viewer, 'vm:create', tenantId);
+  if (input.kernel == null) throw new DomainError('BAD_USER_INPUT', 'A VM needs something to boot: give it a kernel.', { field: 'kernel' });
+  const { kernel, initrd, cmdline } = input.kernel;
+  const vcpus = checkVcpus(input.vcpus ?? DEFAULTS.vcpus);
+  const memory = checkMemory(input.memory ?? DEFAULTS.memory);
+  return {
+    name: checkName(input.name),
+    vcpus,
+    memory,
+    tags: checkTags(input.tags ?? []),
+    kernel: {
+      kernel: checkBootPath(kernel, 'kernel.kernel', bootDirectories),
+      initrd: initrd == null ? null : checkBootPath(initrd, 'kernel.initrd', bootDirectories),
+      cmdline: cmdline == null ? null : checkCmdline(cmdline),
+    },
+    start: input.start ?? true,
+    tenantId,
+    placement: checkPlacement(input, vcpus, memory),
+  };
+}
+
+/** Where a VM would go now, and why. Nothing is changed. */
+export async function planVm(database: Database, viewer: Viewer | null, input: CreateVmInput, bootDirectories: readonly string[]): Promise<StoredPlacement> {
+  const checked = checkInput(requireViewer(viewer), input, bootDirectories);
+  await requireHost(database, checked.placement.hostId);
+  return { ...place(checked.placement, await hostFacts(database)), decidedAt: new Date().toISOString() };
+}
+
+/** The host that was asked for must be one. */
+async function requireHost(sql: Database | Tx, hostId: string | undefined): Promise<void> {
+  if (hostId === undefined) return;
+  const id = parseId(hostId, 'host');
+  if (!(await sql.host.findUnique({ where: { id }, select: { id: true } }))) {
+    throw new DomainError('NOT_FOUND', 'There is no host with this id.', { field: 'placement.hostId' });
+  }
+}
+
+/** Decides and claims; decides again when the chosen host's room was taken meanwhile. NO_CAPACITY names the nearest miss. */
+async function claimPlace(tx: Tx, request: PlacementRequest): Promise<Decision & { chosenHostId: string }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const facts = await hostFacts(tx);
+    const decision = place(request, facts);
+    const { chosenHostId } = decision;
+    if (chosenHostId === null || attempt > TRIES) throw new DomainError('NO_CAPACITY', nearestMiss(request, facts));
+    if (await claimHost(tx, chosenHostId, { vcpus: request.vcpus, memory: BigInt(request.memory) })) return { ...decision, chosenHostId };
+  }
+}
+
+/** Makes a VM durable with everything it needs, and the operation that brings it to life. */
+export async function createVm(
+  database: Database,
+  { viewer, requestId }: RequestContext,
+  input: CreateVmInput,
+  bootDirectories: readonly string[],
+): Promise<{ vmId: VmId; operationId: OperationId; bell: Bell | null }> {
+  const { userId } = requireViewer(viewer);
+  const checked = checkInput(requireViewer(viewer), input, bootDirectories);
+  const result = { vmId: newId<VmId>(), operationId: newId<OperationId>() };
+  try {
+    return await database.$transaction(async (tx) => {
+      if (input.idempotencyKey != null) {
+        const inputHash = createHash('sha256').update(JSON.stringify(checked)).digest('hex');
+        const first = await claimIdempotencyKey(tx, { userId, mutation: 'createVm', key: input.idempotencyKey, inputHash }, result);
+        if (first) return { ...first, bell: null };
+      }
+      await requireHost(tx, checked.placement.hostId);
+      await chargeQuota(tx, checked.tenantId, { vms: 1, vcpus: checked.vcpus, memory: checked.memory });
+      const decision = await claimPlace(tx, checked.placement);
+      const placement: StoredPlacement = { ...decision, decidedAt: new Date().toISOString() };
+      const vm = await insertVm(tx, {
+        id: result.vmId,
+        tenantId: checked.tenantId,
+        name: checked.name,
+        liveName: checked.name,
+        desiredState: checked.start ? 'RUNNING' : 'STOPPED',
+        vcpus: checked.vcpus,
+        memory: BigInt(checked.memory),
+        tags: checked.tags,
+        kernel: { ...checked.kernel },
+        hostId: decision.chosenHostId,
+        placement: JSON.parse(JSON.stringify(placement)) as Prisma.InputJsonObject, // JSON by its own round trip
+        createdBy: userId,
+        operationId: result.operationId,
+        operationVerb: 'create',
+      });
+      const host = await tx.host.findUniqueOrThrow({ where: { id: decision.chosenHostId } });
+      const { vmId, operationId } = result;
+      const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;
+      const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, accelerated: host.accelerated };
+      const bell = await submit(
+        tx,
+        { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId, requestedBy: userId, requestId },
+        planCreate(vm, hold, spec, checked.start),
+      );
+      return { ...result, bell };
+    });
+  } catch (error) {
+    const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+    throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a VM named "${checked.name}" already.`, { field: 'name', cause: error }) : error;
+  }
+}

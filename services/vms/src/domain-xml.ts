@@ -1,0 +1,58 @@
+import { DOMAIN_METADATA_URI, domainName } from '@novacron/contracts';
+import type { TenantId, VmId } from '@novacron/core';
+import type { KernelBoot } from './boot-files.ts';
+
+/** What a domain is made of. */
+export interface DomainSpec {
+  vmId: VmId;
+  tenantId: TenantId;
+  name: string;
+  vcpus: number;
+  /** Bytes, in whole MiB. */
+  memory: number;
+  boot: KernelBoot;
+  /** KVM, or plain emulation (TCG). */
+  accelerated: boolean;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
+const text = (value: string): string => value.replace(/[&<>'"]/g, (character) => ENTITIES[character] ?? character);
+
+/**
+ * The domain's definition (https://libvirt.org/formatdomain.html).
+ *
+ * `seclabel none` for DAC: libvirt otherwise changes the owner of kernel and initrd while the guest runs, and they
+ * are not ours. It leaves the user that QEMU runs as alone: that is the daemon's own configuration.
+ */
+export function domainXml({ vmId, tenantId, name, vcpus, memory, boot, accelerated }: DomainSpec): string {
+  return `<domain type='${accelerated ? 'kvm' : 'qemu'}'>
+  <name>${domainName(vmId)}</name>
+  <uuid>${vmId}</uuid>
+  <title>${text(name)}</title>
+  <metadata><nc:vm xmlns:nc='${DOMAIN_METADATA_URI}' tenant='${text(tenantId)}'/></metadata>
+  <memory unit='b'>${memory}</memory>
+  <vcpu placement='static'>${vcpus}</vcpu>
+  <cpu mode='${accelerated ? 'host-model' : 'maximum'}'/>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>${text(boot.kernel)}</kernel>${boot.initrd === null ? '' : `\n    <initrd>${text(boot.initrd)}</initrd>`}
+    <cmdline>${text(boot.cmdline ?? 'console=ttyS0')}</cmdline>
+  </os>
+  <features><acpi/><apic/></features>
+  <clock offset='utc'/>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <controller type='usb' model='none'/>
+    <serial type='pty'><target port='0'/></serial>
+    <console type='pty'><target type='serial' port='0'/></console>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <memballoon model='virtio'><stats period='5'/></memballoon>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <panic model='isa'/>
+  </devices>
+  <seclabel type='none' model='dac'/>
+</domain>
+`;
+}

@@ -1,0 +1,140 @@
+import type { RequestContext } from '@novacron/contracts';
+import { beginVerb, updateVm, type Accepted, type ChangeVerb } from '../change-vm.ts';
+import { createVm, planVm } from '../create-vm.ts';
+import { builder, type VmsContext } from './context.ts';
+import { PlacementDecision } from './placement.ts';
+import { Operation } from './stubs.ts';
+import { Vm } from './vm.ts';
+
+const VmPayload = builder.objectRef<Accepted>('VmPayload').implement({
+  description: 'A VM, and the operation that changes it.',
+  fields: (t) => ({
+    vm: t.field({
+      type: Vm,
+      description: 'The VM as it is now.',
+      resolve: async ({ vmId }, _args, { database }) => database.vm.findUniqueOrThrow({ where: { id: vmId } }),
+    }),
+    operation: t.field({ type: Operation, description: 'The operation; watch it with operationChanged.', resolve: ({ operationId }) => ({ id: operationId }) }),
+  }),
+});
+
+const DirectKernelBoot = builder.inputType('DirectKernelBoot', {
+  description: 'Boots a kernel directly. Paths are on the host, absolute, and below NOVACRON_BOOT_DIRS also after .. and links.',
+  fields: (t) => ({
+    kernel: t.string({ required: true, description: 'Path of the kernel.' }),
+    initrd: t.string({ description: 'Path of the initial RAM disk.' }),
+    cmdline: t.string({ description: "The kernel's command line: console=ttyS0 unless given." }),
+  }),
+});
+
+const PlacementPolicyInput = builder.inputType('PlacementPolicyInput', {
+  description: 'Where the VM may go.',
+  fields: (t) => ({
+    hostId: t.id({ description: 'On this host and no other.' }),
+    strategy: t.string({ description: 'SPREAD (the default): where most is free. PACK: where least is, so that other hosts stay empty.' }),
+    affinity: t.idList({ description: 'On a host with one of these VMs.' }),
+    antiAffinity: t.idList({ description: 'On no host with one of these VMs.' }),
+    requireLabels: t.field({ type: 'JSON', description: 'Labels that the host must have: { "zone": "a" }.' }),
+  }),
+});
+
+const CreateVmInput = builder.inputType('CreateVmInput', {
+  description: 'A VM to be made.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: '1-63 of a-z, 0-9 and -, unique in its tenant.' }),
+    vcpus: t.int({ description: 'Virtual CPUs: 1 unless given, 255 at most.' }),
+    memory: t.field({ type: 'ByteSize', description: 'Memory in whole MiB: 512 MiB unless given.' }),
+    kernel: t.field({ type: DirectKernelBoot, description: 'What it boots.' }),
+    tags: t.stringList({ description: 'Up to 50 tags.' }),
+    placement: t.field({ type: PlacementPolicyInput, description: 'Where it may go: anywhere unless given.' }),
+    start: t.boolean({ defaultValue: true, description: 'Start it when it is made.' }),
+    tenantId: t.id({ description: 'Whose it is: needed when you are in several tenants.' }),
+    idempotencyKey: t.string({
+      description: 'Makes a repeated request harmless: the same key with the same input answers the first result, for 24 hours.',
+    }),
+  }),
+});
+
+const UpdateVmInput = builder.inputType('UpdateVmInput', {
+  description: 'What to change of a VM; what is left out stays.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'The VM.' }),
+    name: t.string({ description: 'Its new name.' }),
+    tags: t.stringList({ description: 'Its new tags, all of them.' }),
+    ifGeneration: t.int({ description: 'Only if this is still its generation; else CONFLICT.' }),
+  }),
+});
+
+const ring = (context: VmsContext, accepted: Accepted): Accepted => {
+  context.ring(accepted.bell);
+  return accepted;
+};
+
+const begin = async (context: VmsContext & RequestContext, verb: ChangeVerb, id: string, options?: { force?: boolean }): Promise<Accepted> =>
+  ring(context, await beginVerb(context.database, context, verb, id, options));
+
+const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE (its host is offline).';
+
+builder.queryField('planVm', (t) =>
+  t.field({
+    type: PlacementDecision,
+    description: 'Where would this VM go, and why? Nothing is changed. Errors: as createVm, but for NO_CAPACITY, which the decision explains.',
+    args: { input: t.arg({ type: CreateVmInput, required: true, description: 'The VM.' }) },
+    resolve: (_root, { input }, { viewer, database, bootDirectories }) => planVm(database, viewer, input, bootDirectories),
+  }),
+);
+
+builder.mutationFields((t) => {
+  const id = t.arg.id({ required: true, description: 'The VM.' });
+  return {
+    createVm: t.field({
+      type: VmPayload,
+      description:
+        'Makes a VM and starts it. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, placement.hostId), QUOTA_EXCEEDED, NO_CAPACITY, CONFLICT (idempotencyKey).',
+      args: { input: t.arg({ type: CreateVmInput, required: true, description: 'The VM.' }) },
+      resolve: async (_root, { input }, context) => ring(context, await createVm(context.database, context, input, context.bootDirectories)),
+    }),
+    updateVm: t.field({
+      type: VmPayload,
+      description: 'Renames or tags a VM. Errors: NOT_FOUND, FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (name), CONFLICT (ifGeneration).',
+      args: { input: t.arg({ type: UpdateVmInput, required: true, description: 'What to change.' }) },
+      resolve: async (_root, { input }, context) => ring(context, await updateVm(context.database, context, input)),
+    }),
+    startVm: t.field({
+      type: VmPayload,
+      description: `Starts a VM that is off. ${MORE}`,
+      args: { id },
+      resolve: (_root, args, context) => begin(context, 'start', args.id),
+    }),
+    stopVm: t.field({
+      type: VmPayload,
+      description: `Asks the guest to shut down; with force, pulls the plug, also while it is being asked. ${MORE}`,
+      args: { id, force: t.arg.boolean({ defaultValue: false, description: 'Pull the plug.' }) },
+      resolve: (_root, args, context) => begin(context, 'stop', args.id, { force: args.force ?? false }),
+    }),
+    rebootVm: t.field({
+      type: VmPayload,
+      description: `Asks the guest to reboot; with force, presses the reset button. ${MORE}`,
+      args: { id, force: t.arg.boolean({ defaultValue: false, description: 'Press the reset button.' }) },
+      resolve: (_root, args, context) => begin(context, 'reboot', args.id, { force: args.force ?? false }),
+    }),
+    pauseVm: t.field({
+      type: VmPayload,
+      description: `Holds the CPUs of a running VM; its memory stays. ${MORE}`,
+      args: { id },
+      resolve: (_root, args, context) => begin(context, 'pause', args.id),
+    }),
+    resumeVm: t.field({
+      type: VmPayload,
+      description: `Lets the CPUs of a paused VM go again. ${MORE}`,
+      args: { id },
+      resolve: (_root, args, context) => begin(context, 'resume', args.id),
+    }),
+    deleteVm: t.field({
+      type: VmPayload,
+      description: `Removes a VM from its host, running or not, and frees its name. ${MORE}`,
+      args: { id },
+      resolve: (_root, args, context) => begin(context, 'delete', args.id),
+    }),
+  };
+});

@@ -1,0 +1,7 @@
+import { toSubgraphSchema } from '@novacron/graphql';
+import { builder } from './context.ts';
+import './host.ts';
+import './mutations.ts';
+import './vm.ts';
+
+export const schema = toSubgraphSchema(builder);

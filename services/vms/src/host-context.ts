@@ -1,0 +1,95 @@
+import type { HostAgent } from '@novacron/agent';
+import type { VmId } from '@novacron/core';
+import { LibvirtError, type Connection, type DomainRef } from '@novacron/libvirt';
+import { readState, type Observation } from './observation.ts';
+
+/** What is known about a domain on the host that steps and the reconciler work beside. */
+export interface HostDomains {
+  readonly agent: HostAgent;
+  /** Directories that kernels may be read from. */
+  readonly bootDirectories: readonly string[];
+  /** The domain of a VM; null when the host has none. */
+  find(vmId: VmId): Promise<{ connection: Connection; domain: DomainRef } | null>;
+  /** The place of what is asked from now on in the order of observations. */
+  nextOrder(): { epoch: number; seq: number };
+  /** Asks libvirt how a VM is, now. UNAVAILABLE when it can't be asked. */
+  observe(vmId: VmId): Promise<Observation>;
+  /** Resolves at the VM's next event of that kind, or after `timeoutMs`; true when there was one. */
+  waitForEvent(vmId: VmId, kind: 'stopped' | 'reboot', timeoutMs: number, signal: AbortSignal): Promise<boolean>;
+  close(): void;
+}
+
+export function createHostDomains(agent: HostAgent, bootDirectories: readonly string[]): HostDomains {
+  let seq = 0;
+  const listeners = new Set<(vmId: string, kind: 'stopped' | 'reboot') => void>();
+  const tell = (vmId: string, kind: 'stopped' | 'reboot'): void => listeners.forEach((listener) => listener(vmId, kind));
+  const unwatch = agent.watch({
+    onLifecycle: (event) => {
+      if (event.event === 'stopped') tell(event.domain.uuid, 'stopped');
+    },
+    onReboot: (event) => tell(event.domain.uuid, 'reboot'),
+  });
+
+  const find: HostDomains['find'] = async (vmId) => {
+    const connection = await agent.connection();
+    const domain = await lookUp(connection, vmId);
+    return domain && { connection, domain };
+  };
+
+  // Numbered when asked, not when answered: what was asked later can't be older.
+  const nextOrder = () => ({ epoch: agent.epoch, seq: (seq += 1) });
+
+  return {
+    agent,
+    bootDirectories,
+    find,
+    nextOrder,
+    async observe(vmId) {
+      const order = nextOrder();
+      const found = await find(vmId);
+      if (!found) return { observed: 'MISSING', reason: null, ...order };
+      try {
+        return { ...readState(await found.connection.domains.state(found.domain)), ...order };
+      } catch (error) {
+        if (isGone(error)) return { observed: 'MISSING', reason: null, ...order };
+        throw error;
+      }
+    },
+    waitForEvent: (vmId, kind, timeoutMs, signal) =>
+      new Promise((resolve, reject) => {
+        const done = (): void => {
+          clearTimeout(timer);
+          listeners.delete(listener);
+          signal.removeEventListener('abort', abort);
+        };
+        const listener = (about: string, what: string): void => {
+          if (about !== vmId || what !== kind) return;
+          done();
+          resolve(true);
+        };
+        const abort = (): void => {
+          done();
+          reject(signal.reason as Error); // what aborted it is always an Error: see the worker
+        };
+        const timer = setTimeout(() => {
+          done();
+          resolve(false);
+        }, timeoutMs);
+        if (signal.aborted) return abort();
+        signal.addEventListener('abort', abort, { once: true });
+        listeners.add(listener);
+      }),
+    close: unwatch,
+  };
+}
+
+export const isGone = (error: unknown): boolean => error instanceof LibvirtError && error.is('NO_DOMAIN');
+
+export async function lookUp(connection: Connection, vmId: VmId): Promise<DomainRef | null> {
+  try {
+    return await connection.domains.lookupByUuid(vmId);
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}

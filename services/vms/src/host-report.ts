@@ -1,0 +1,55 @@
+import type { HostRecord } from '@novacron/agent';
+import { DomainError, isId } from '@novacron/core';
+import type { Connection, Version } from '@novacron/libvirt';
+import { XMLParser } from 'fast-xml-parser';
+import type { HostReport } from './store/hosts.ts';
+
+/** What this process decides about the hosts that it serves. */
+export interface HostPolicy {
+  /** How much more is promised than there is. */
+  overcommit: { cpu: number; memory: number };
+  /** Do guests on this host run on its CPU, or are they emulated? Proven, not assumed. */
+  isAccelerated(host: HostRecord): Promise<boolean>;
+}
+
+const versionText = ({ major, minor, release }: Version): string => `${major}.${minor}.${release}`;
+
+const parser = new XMLParser({ ignoreAttributes: true, processEntities: false });
+
+/** The host's UUID from libvirt's capabilities (https://libvirt.org/formatcaps.html). UNAVAILABLE when they can't be read. */
+export function hostUuid(capabilities: string): string {
+  let uuid: unknown;
+  try {
+    // Every step may be missing: it is another program's text.
+    const parsed = parser.parse(capabilities, true) as { capabilities?: { host?: { uuid?: unknown } } };
+    uuid = parsed.capabilities?.host?.uuid;
+  } catch (error) {
+    throw new DomainError('UNAVAILABLE', 'libvirt describes this host in XML that is malformed.', { cause: error });
+  }
+  if (typeof uuid !== 'string' || !isId(uuid)) throw new DomainError('UNAVAILABLE', 'libvirt does not say which host this is.');
+  return uuid.toLowerCase();
+}
+
+/** Reads what a host is and has. */
+export async function readHost(connection: Connection, host: HostRecord, { overcommit, isAccelerated }: HostPolicy): Promise<HostReport> {
+  const [capabilities, type, version, libVersion, node, accelerated] = await Promise.all([
+    connection.capabilities(),
+    connection.type(),
+    connection.version(),
+    connection.libVersion(),
+    connection.node.info(),
+    isAccelerated(host),
+  ]);
+  const memory = node.memoryKiB * 1024;
+  return {
+    libvirtUuid: hostUuid(capabilities),
+    hypervisorType: type,
+    hypervisorVersion: versionText(version),
+    libvirtVersion: versionText(libVersion),
+    accelerated,
+    cpus: node.cpus,
+    memory: BigInt(memory),
+    capacityVcpus: Math.floor(node.cpus * overcommit.cpu),
+    capacityMemory: BigInt(Math.floor(memory * overcommit.memory)),
+  };
+}

@@ -1,0 +1,35 @@
+import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
+import type { VmRow } from '../database.ts';
+import { isGone } from '../host-context.ts';
+import { defineDomain, type DefineInput } from './define.ts';
+import { HOLD } from './hold.ts';
+import { hostStep, onHost, requireDomain, type HoldInput } from './steps.ts';
+
+export const START = { name: 'vms.start', undoable: true, last: true } as const satisfies StepDeclaration & { last: boolean };
+
+/** Runs the domain, as the VM is now: it is defined afresh first, and only started from shut off. */
+export const startStep = hostStep<DefineInput>(START, {
+  async run(host, input, { claim }) {
+    const before = await host.find(input.vmId);
+    const state = before && (await before.connection.domains.state(before.domain)).state;
+    if (state === 'running' || state === 'paused') return;
+    // createVm has defined it in the step before; a start of its own brings a lost or changed definition up to date.
+    if (before === null || claim.kind !== 'vm.create') await defineDomain(host, input);
+    const { connection, domain } = before ?? (await requireDomain(host, input.vmId));
+    await connection.domains.start(domain);
+  },
+  async undo(host, { vmId }) {
+    const found = await host.find(vmId);
+    if (!found || (await found.connection.domains.state(found.domain)).state === 'shutoff') return;
+    try {
+      await found.connection.domains.destroy(found.domain);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  },
+});
+
+export const planStart = (vm: VmRow, hold: HoldInput, spec: DefineInput): PlannedStep[] => [
+  plan(HOLD, hold, { done: true }),
+  plan(START, spec, onHost(vm)),
+];

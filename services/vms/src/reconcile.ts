@@ -1,0 +1,103 @@
+import { fromLibvirt, type HostAgent } from '@novacron/agent';
+import { isId, type HostId, type VmId } from '@novacron/core';
+import { describeState, type Connection } from '@novacron/libvirt';
+import type { Logger } from 'pino';
+import type { Database } from './database.ts';
+import type { HostDomains } from './host-context.ts';
+import { readHost, type HostPolicy } from './host-report.ts';
+import { readState, type Observation } from './observation.ts';
+import { setHostOffline, setHostOnline } from './store/hosts.ts';
+import { recordObservation } from './store/vm-changes.ts';
+
+/** How often everything is read again, in case an event was lost. */
+const RESYNC_MS = 30_000;
+
+export interface Reconciler {
+  close(options?: { force?: boolean }): Promise<void>;
+}
+
+/**
+ * Keeps what the database says of a host's VMs to what its libvirt says: at every connection and now and then all of
+ * them, at every event the one it is about. Level-triggered: an event only says where to look.
+ */
+export function startReconciler(options: { database: Database; domains: HostDomains; agent: HostAgent; policy: HostPolicy; logger: Logger }): Reconciler {
+  const { database, domains, agent, policy } = options;
+  const hostId = agent.host.id;
+  const logger = options.logger.child({ hostId, host: agent.host.name });
+  /** VMs to look at, and whether there is more to see since the look began. */
+  const looking = new Map<VmId, { again: boolean }>();
+  const running = new Set<Promise<void>>();
+  let closed = false;
+
+  const track = (work: Promise<void>): void => {
+    running.add(work);
+    void work.finally(() => running.delete(work));
+  };
+
+  /** One look at a time for each VM; what happens during it is looked at afterwards. */
+  const look = async (vmId: VmId): Promise<void> => {
+    const known = looking.get(vmId);
+    if (known) {
+      known.again = true;
+      return;
+    }
+    const entry = { again: true };
+    looking.set(vmId, entry);
+    try {
+      while (entry.again && !closed) {
+        entry.again = false;
+        await recordObservation(database, vmId, await domains.observe(vmId));
+      }
+    } catch (error) {
+      // The connection went: everything is read again at the next one.
+      if (!closed) logger.warn({ err: fromLibvirt(error), vmId }, 'a VM could not be looked at');
+    } finally {
+      looking.delete(vmId);
+    }
+  };
+
+  const resync = async (connection: Connection): Promise<void> => {
+    try {
+      if (!(await setHostOnline(database, hostId, await readHost(connection, agent.host, policy)))) return;
+      const order = domains.nextOrder();
+      const seen = new Map(
+        (await connection.domains.stats([], ['state'])).map(({ domain, params }) => [
+          domain.uuid,
+          readState(describeState(Number(params['state.state']), Number(params['state.reason']))),
+        ]),
+      );
+      const rows = await database.vm.findMany({ where: { hostId, deletedAt: null }, select: { id: true, observed: true, stateReason: true } });
+      for (const { id } of rows) {
+        const found = seen.get(id) ?? ({ observed: 'MISSING', reason: null } as const);
+        await recordObservation(database, id as VmId, { ...found, ...order } satisfies Observation); // brands are added where rows come in
+      }
+    } catch (error) {
+      if (closed || agent.connected !== connection) return; // the next connection reads again
+      const { message } = fromLibvirt(error);
+      logger.warn({ err: error }, 'the host could not be read');
+      await setHostOffline(database, hostId, message).catch(() => undefined);
+    }
+  };
+
+  const unwatch = agent.watch({
+    onConnected: (connection) => track(resync(connection)),
+    onLost: (reason) =>
+      track(setHostOffline(database, hostId, `libvirt can't be reached: ${reason}`).catch((error: unknown) => logger.warn({ err: error }, 'the host could not be marked offline'))),
+    onLifecycle: (event) => {
+      if (isId(event.domain.uuid)) track(look(event.domain.uuid as VmId)); // a domain that is none of ours has no row
+    },
+  });
+  const timer = setInterval(() => {
+    if (agent.connected) track(resync(agent.connected));
+  }, RESYNC_MS);
+
+  return {
+    async close({ force = false } = {}) {
+      closed = true;
+      clearInterval(timer);
+      unwatch();
+      await Promise.allSettled(running);
+      if (!force) await setHostOffline(database, hostId as HostId, 'The agent of this host was stopped.').catch(() => undefined);
+    },
+  };
+}

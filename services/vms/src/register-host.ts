@@ -1,0 +1,51 @@
+import { requirePermission, type Viewer } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import { parseUri, Unsupported } from '@novacron/libvirt';
+import type { Database, HostRow } from './database.ts';
+import type { Prisma } from './generated/prisma/client.ts';
+import { checkName } from './rules.ts';
+import { insertHost } from './store/hosts.ts';
+
+export interface RegisterHostInput {
+  name: string;
+  uri: string;
+  migrationUri?: string | null | undefined;
+  labels?: unknown;
+}
+
+const LABELS_MOST = 64;
+
+/** The hypervisor's kind, from the URI's driver; BAD_USER_INPUT when NovaCron can't reach such a host. */
+function driverOf(uri: string): string {
+  try {
+    return new URL(parseUri(uri).driverUri).protocol.replace(':', '').toUpperCase();
+  } catch (error) {
+    const message =
+      error instanceof Unsupported
+        ? error.message
+        : 'This is no libvirt URI that NovaCron can reach: qemu:///system, or qemu+unix:///system?socket=/path.';
+    throw new DomainError('BAD_USER_INPUT', message, { field: 'uri', cause: error });
+  }
+}
+
+function checkLabels(labels: unknown): Prisma.InputJsonObject {
+  const bad = (message: string) => new DomainError('BAD_USER_INPUT', message, { field: 'labels' });
+  if (labels == null) return {};
+  if (typeof labels !== 'object' || Array.isArray(labels)) throw bad('Labels are an object: { "zone": "a" }.');
+  const entries = Object.entries(labels);
+  if (entries.length > LABELS_MOST) throw bad(`A host has at most ${LABELS_MOST} labels.`);
+  if (!entries.every(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))) throw bad('A label is text, a number or a boolean.');
+  return Object.fromEntries(entries) as Prisma.InputJsonObject; // plain values, as just checked
+}
+
+/** Answers at once; the host is OFFLINE until its agent has seen it. */
+export function registerHost(database: Database, viewer: Viewer | null, input: RegisterHostInput): Promise<HostRow> {
+  requirePermission(viewer, 'host:register');
+  return insertHost(database, {
+    name: checkName(input.name),
+    uri: input.uri,
+    migrationUri: input.migrationUri ?? null,
+    labels: checkLabels(input.labels),
+    hypervisorType: driverOf(input.uri),
+  });
+}

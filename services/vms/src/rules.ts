@@ -1,0 +1,125 @@
+import type { VmState } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import type { ObservedState } from './generated/prisma/enums.ts';
+
+/**
+ * What may be done to a VM, and what its state is: pure. A verb is a row; every table over VmVerb stops compiling
+ * until the new verb has its row.
+ */
+export const VM_VERBS = ['create', 'start', 'stop', 'reboot', 'pause', 'resume', 'delete'] as const;
+export type VmVerb = (typeof VM_VERBS)[number];
+
+interface VerbRule {
+  /** The states it starts from. */
+  from: readonly VmState[];
+  /** The state while it is in flight. */
+  via: VmState;
+  /** The state it asks for; null leaves what was asked for before. */
+  desired: VmState | null;
+  /** Does it need the host's agent to begin? */
+  needsHost: boolean;
+}
+
+/** The transitions follow virDomainState (https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState). */
+export const RULES = {
+  create: { from: [], via: 'PENDING', desired: 'RUNNING', needsHost: true },
+  start: { from: ['STOPPED', 'CRASHED', 'ERROR'], via: 'STARTING', desired: 'RUNNING', needsHost: true },
+  stop: { from: ['RUNNING', 'PAUSED'], via: 'STOPPING', desired: 'STOPPED', needsHost: true },
+  reboot: { from: ['RUNNING'], via: 'REBOOTING', desired: null, needsHost: true },
+  pause: { from: ['RUNNING'], via: 'PAUSING', desired: 'PAUSED', needsHost: true },
+  resume: { from: ['PAUSED'], via: 'RESUMING', desired: 'RUNNING', needsHost: true },
+  delete: {
+    from: ['STOPPED', 'RUNNING', 'PAUSED', 'CRASHED', 'ERROR', 'UNKNOWN'],
+    via: 'DELETING',
+    desired: 'DELETED',
+    needsHost: true,
+  },
+} as const satisfies Record<VmVerb, VerbRule>;
+
+/** Why the verb can't begin in this state; null when it can. */
+export function refusal(verb: VmVerb, state: VmState): string | null {
+  const from: readonly VmState[] = RULES[verb].from;
+  return from.includes(state) ? null : `A VM that is ${state} can't ${verb}: it must be ${sentenceList(from)}.`;
+}
+
+const sentenceList = (words: readonly string[]): string =>
+  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+
+/** States while nothing is in flight. */
+const AT_REST: Record<ObservedState, VmState> = {
+  NONE: 'UNKNOWN',
+  RUNNING: 'RUNNING',
+  PAUSED: 'PAUSED',
+  STOPPED: 'STOPPED',
+  CRASHED: 'CRASHED',
+  MISSING: 'ERROR',
+  UNKNOWN: 'UNKNOWN',
+};
+
+/** The state that the graph shows: that of the verb in flight, else what libvirt last said. */
+export const stateOf = (observed: ObservedState, verb: VmVerb | null): VmState => (verb === null ? AT_REST[observed] : RULES[verb].via);
+
+/** Why a VM at rest is in a state that needs explaining. */
+export const reasonOf = (observed: ObservedState, reason: string | null): string | null =>
+  observed === 'MISSING' ? 'The domain is gone from its host: it was removed there, not through NovaCron. Starting the VM defines it again.' : reason;
+
+/**
+ * Does what was seen contradict what was asked for? Only while no operation is in flight, which explains every
+ * difference itself.
+ */
+export const isDrift = (observed: ObservedState, desired: VmState, verb: VmVerb | null): boolean =>
+  verb === null && AT_REST[observed] !== desired;
+
+/**
+ * Which of two things seen is to be believed. libvirt forgets why a domain is off when its daemon starts again: that
+ * it crashed stays true until it is started.
+ */
+export const believes = (before: ObservedState, seen: ObservedState, reason: string | null): boolean =>
+  !(before === 'CRASHED' && seen === 'STOPPED' && reason === null);
+
+// ---- input ------------------------------------------------------------------------------------------------------
+
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const TAG = /^[\p{L}\p{N}][\p{L}\p{N}._:=/-]{0,62}$/u;
+const MIB = 2 ** 20;
+
+export const LIMITS = {
+  vcpus: { least: 1, most: 255 },
+  memory: { least: 16 * MIB, most: 16 * 2 ** 40 },
+  tags: { most: 50 },
+  cmdline: { most: 2048 },
+} as const;
+
+const bad = (field: string, message: string): never => {
+  throw new DomainError('BAD_USER_INPUT', message, { field });
+};
+
+/** As a host name (RFC 1123): what a guest may be called, too. */
+export function checkName(name: string, field = 'name'): string {
+  return NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
+}
+
+export function checkVcpus(vcpus: number): number {
+  const { least, most } = LIMITS.vcpus;
+  return Number.isInteger(vcpus) && vcpus >= least && vcpus <= most ? vcpus : bad('vcpus', `A VM has ${least} to ${most} vCPUs.`);
+}
+
+export function checkMemory(bytes: number): number {
+  const { least, most } = LIMITS.memory;
+  if (bytes < least || bytes > most) bad('memory', 'A VM has 16 MiB to 16 TiB of memory.');
+  return bytes % MIB === 0 ? bytes : bad('memory', 'Memory comes in whole MiB.');
+}
+
+/** Without duplicates, in the order given. */
+export function checkTags(tags: readonly string[]): string[] {
+  if (tags.length > LIMITS.tags.most) bad('tags', `A VM has at most ${LIMITS.tags.most} tags.`);
+  const odd = tags.find((tag) => !TAG.test(tag));
+  if (odd !== undefined) bad('tags', 'A tag is 1-63 letters, digits and . _ : = / -, and begins with a letter or a digit.');
+  return [...new Set(tags)];
+}
+
+export function checkCmdline(cmdline: string): string {
+  if (cmdline.length > LIMITS.cmdline.most) bad('kernel.cmdline', `A kernel command line has at most ${LIMITS.cmdline.most} characters.`);
+  // eslint-disable-next-line no-control-regex -- control characters are what it is about: XML 1.0 has none of them
+  return /[\u0000-\u001f\u007f]/.test(cmdline) ? bad('kernel.cmdline', 'A kernel command line has no control characters.') : cmdline;
+}

@@ -1,0 +1,77 @@
+import type { AttachHost, HostRecord } from '@novacron/agent';
+import type { RequestContext, Subgraph } from '@novacron/contracts';
+import { createBells, type OperationsWorker } from '@novacron/operations';
+import type { RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+import { openDatabase } from './database.ts';
+import type { VmsContext } from './graphql/context.ts';
+import { schema } from './graphql/schema.ts';
+import type { HostPolicy } from './host-report.ts';
+import { createLoaders } from './loaders.ts';
+import { listHostRecords, setUnattendedHostsOffline } from './store/hosts.ts';
+import { attachHost, startServiceWorker } from './worker.ts';
+
+export interface VmsOptions {
+  /** The owner's URL, or the one of the service's own role. */
+  databaseUrl: string;
+  redis: RedisOptions;
+  logger: Logger;
+  /** Directories that kernels may be read from. */
+  bootDirectories: readonly string[];
+  hostPolicy: HostPolicy;
+  /** Called after a host was registered. */
+  onHostRegistered?(): void;
+}
+
+export interface VmsService {
+  readonly subgraph: Subgraph;
+  /** Every host of the fleet: who may be its agent asks for its lease. */
+  listHosts(): Promise<HostRecord[]>;
+  /** What runs beside a host. */
+  readonly attachHost: AttachHost;
+  /** Begins what runs once for the fleet, in any number of processes: steps that need no host, and who is offline. */
+  start(): void;
+  close(options?: { force?: boolean }): Promise<void>;
+}
+
+/** How late a host whose agent was killed is seen to be offline, after its lease has ended. */
+const UNATTENDED_MS = 1_000;
+
+/** VMs and the hosts they are on. Needs a migrated database; connects at the first question. */
+export function createVmsService(options: VmsOptions): VmsService {
+  const { redis, logger, bootDirectories, hostPolicy } = options;
+  const database = openDatabase(options.databaseUrl);
+  const bells = createBells(redis, logger);
+  const context = { database, bells, redis, logger, bootDirectories, hostPolicy };
+  let worker: OperationsWorker | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  const createContext = (request: RequestContext): VmsContext => ({
+    ...request,
+    database,
+    bootDirectories,
+    loaders: createLoaders(database),
+    ring: (bell) => bells.ring(bell),
+    onHostRegistered: () => options.onHostRegistered?.(),
+  });
+
+  return {
+    subgraph: { name: 'vms', schema, createContext },
+    listHosts: () => listHostRecords(database),
+    attachHost: attachHost(context),
+    start() {
+      worker = startServiceWorker(context);
+      timer = setInterval(() => {
+        setUnattendedHostsOffline(database).catch((error: unknown) => logger.warn({ err: error }, 'unattended hosts could not be looked for'));
+      }, UNATTENDED_MS);
+    },
+    async close(how) {
+      clearInterval(timer);
+      await worker?.close(how);
+      await bells.close();
+      await database.$disconnect();
+    },
+  };
+}
+
+export { schema as vmsSchema };

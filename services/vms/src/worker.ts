@@ -1,0 +1,77 @@
+import { fromLibvirt, type AttachHost } from '@novacron/agent';
+import { startWorker, type Bells, type OperationsWorker, type Step } from '@novacron/operations';
+import type { RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+import type { Database, Tx } from './database.ts';
+import { createHostDomains, type HostDomains } from './host-context.ts';
+import type { HostPolicy } from './host-report.ts';
+import { defineOnlyStep, defineStep } from './operations/define.ts';
+import { deleteStep } from './operations/delete.ts';
+import { holdStep } from './operations/hold.ts';
+import { pauseStep } from './operations/pause.ts';
+import { rebootStep } from './operations/reboot.ts';
+import { resumeStep } from './operations/resume.ts';
+import { startStep } from './operations/start.ts';
+import { stopStep } from './operations/stop.ts';
+import { retitleStep } from './operations/update.ts';
+import { startReconciler } from './reconcile.ts';
+
+export interface WorkerContext {
+  database: Database;
+  bells: Bells;
+  redis: RedisOptions;
+  logger: Logger;
+  bootDirectories: readonly string[];
+  hostPolicy: HostPolicy;
+}
+
+/** The steps that are done beside a host. */
+export const hostSteps = (domains: HostDomains, database: Database): Step<Tx, any, any, any>[] => [ // each has inputs of its own
+  defineStep(domains),
+  defineOnlyStep(domains),
+  startStep(domains),
+  stopStep(async ({ vmId }) => (await database.vm.findUnique({ where: { id: vmId }, select: { forceStop: true } }))?.forceStop ?? false)(domains),
+  rebootStep(domains),
+  pauseStep(domains),
+  resumeStep(domains),
+  deleteStep(domains),
+  retitleStep(domains),
+];
+
+/** The queue of the steps that need no host. */
+export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext): OperationsWorker =>
+  startWorker<Tx>({
+    service: 'vms',
+    host: null,
+    steps: [holdStep],
+    sql: database,
+    transaction: (work) => database.$transaction(work),
+    bells,
+    redis,
+    logger,
+  });
+
+/** What this service runs beside a host: the queue of its steps, and the reconciler of its VMs. */
+export const attachHost =
+  ({ database, bells, redis, logger, bootDirectories, hostPolicy }: WorkerContext): AttachHost =>
+  (agent) => {
+    const domains = createHostDomains(agent, bootDirectories);
+    const reconciler = startReconciler({ database, domains, agent, policy: hostPolicy, logger });
+    const worker = startWorker<Tx>({
+      service: 'vms',
+      host: { id: agent.host.id, epoch: agent.epoch },
+      steps: hostSteps(domains, database),
+      sql: database,
+      transaction: (work) => database.$transaction(work),
+      bells,
+      redis,
+      logger,
+      toDomainError: fromLibvirt,
+    });
+    return {
+      async close(options) {
+        await Promise.all([worker.close(options), reconciler.close(options)]);
+        domains.close();
+      },
+    };
+  };
