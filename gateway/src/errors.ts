@@ -44,8 +44,9 @@ function publicPart(error: unknown): { message: string; code: unknown; field?: u
   return { message: error.message, code: known, ...(named === undefined ? {} : { field: named }), retryable: retryable === true };
 }
 
-/** True for an error that a subgraph answered: it was masked and logged there. */
-const isLogged = (error: unknown): boolean => error instanceof GraphQLError && error.extensions['serviceName'] !== undefined;
+/** True for what a subgraph masked: it was logged there. */
+const isLogged = (error: unknown): boolean =>
+  error instanceof GraphQLError && error.extensions['serviceName'] !== undefined && error.extensions['code'] === 'INTERNAL';
 
 /**
  * The one place where the gateway's errors take their public form: code, field, retryable and requestId, nothing else.

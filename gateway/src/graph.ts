@@ -45,6 +45,7 @@ const UNASKED: GraphQLDataSource = {
   },
 };
 
+/** Apollo Server over Apollo Gateway, without their landing page, telemetry and error texts. */
 export async function createGraph({ supergraphSdl, dataSources, telemetry, logger }: GraphOptions): Promise<Graph> {
   // Read from the environment only: https://www.apollographql.com/docs/graphos/routing/data-privacy
   process.env['APOLLO_TELEMETRY_DISABLED'] = 'true';

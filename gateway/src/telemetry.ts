@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 /** What one gateway counts about itself, for /metrics. */
 export type Telemetry = ReturnType<typeof createTelemetry>;
 
+/** Every gateway has counters of its own: several can run in one process. */
 export function createTelemetry() {
   const registry = new Registry();
   const registers = [registry];

@@ -29,6 +29,7 @@ interface Entry {
   askedAt: number;
 }
 
+/** Asks the authenticator, and listens for what makes its answers stale. */
 export function createViewers(authenticator: Authenticator, hub: EventHub): Viewers {
   const entries = new Map<string, Entry>();
   /** Session or user -> when its end or its change was heard of; in the order of hearing. */

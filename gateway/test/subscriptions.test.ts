@@ -87,6 +87,19 @@ describe('vmChanged', () => {
     );
   });
 
+  it('coerces what events carry, and logs what can not be coerced', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const client = await connect();
+    const received = await subscribed(() => client.subscribe('subscription ($ids: [ID!]) { vmChanged(ids: $ids) { vm { id generation } } }', { ids: [vm.id] }));
+    vm.generation = 1.5; // a producer's fault: change adds one to it
+    change(vm, {});
+    const [payload] = await received.until(1);
+    expect(payload?.data).toBeNull();
+    const [error] = payload?.errors ?? [];
+    expect(error).toMatchObject({ message: 'Something went wrong inside NovaCron.', extensions: { code: 'INTERNAL' } });
+    expect(fixture.lines.filter((line) => line['requestId'] === error?.extensions['requestId'])).toHaveLength(1);
+  });
+
   it('says nothing of other VMs, unknown ids and foreign tenants', async () => {
     const own = fixture.world.addVm(fixture.tenant, { name: 'own' });
     const other = fixture.world.addVm(fixture.tenant, { name: 'other' });

@@ -42,6 +42,7 @@ export interface EngineOptions {
   telemetry: Telemetry;
 }
 
+/** Holds one group for all subscriptions that get the same messages, as long as there is one. */
 export function createSubscriptionEngine({ hub, log, samples, telemetry }: EngineOptions): SubscriptionEngine {
   const groups = new Map<string, { group: Group; holders: number }>();
 

@@ -10,10 +10,8 @@ import {
   getArgumentValues,
   getOperationAST,
   getVariableValues,
-  GraphQLError,
   Kind,
   parse,
-  validate,
   type DocumentNode,
   type FieldNode,
   type FormattedExecutionResult,
@@ -25,7 +23,7 @@ import { toApolloDataSource } from '../apollo-data-source.ts';
 import { formatError, hideCompletion, withRequestId } from '../errors.ts';
 import { createEventsSchema, EVENTS_SUBGRAPH } from '../events/schema.ts';
 import type { StreamArguments } from '../events/streams.ts';
-import { MAX_TOKENS } from '../graph.ts';
+import { chooseOperation, InvalidDocument, readDocument } from './document.ts';
 import { cursorVariable, unconditionalRootField } from './root-field.ts';
 
 export type Variables = Readonly<Record<string, unknown>>;
@@ -52,34 +50,14 @@ export type Planned = { subscription: PlannedSubscription } | { document: Docume
 
 export interface SubscriptionPlanner {
   apiSchema: GraphQLSchema;
-  /** Throws a GraphQLError, or a list of them, with the code of what is wrong. */
+  /** Throws a GraphQLError, or InvalidDocument with several, each with its code. */
   plan(query: string, operationName: string | null): Planned;
 }
 
 /** Clients use few distinct operations; this only bounds what a flood of odd ones can hold. */
 const CACHED_PLANS = 1_000;
 
-/** What is wrong with a document: several things at once. */
-export class InvalidDocument extends Error {
-  readonly errors: readonly GraphQLError[];
-  constructor(errors: readonly GraphQLError[]) {
-    super('the document is not valid');
-    this.errors = errors;
-  }
-}
-
-function withCode({ message, nodes, source, positions }: GraphQLError, code: string): GraphQLError {
-  return new GraphQLError(message, { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, extensions: { code } });
-}
-
-function failingWith<Result>(code: string, run: () => Result): Result {
-  try {
-    return run();
-  } catch (error) {
-    throw error instanceof GraphQLError ? new InvalidDocument([withCode(error, code)]) : error;
-  }
-}
-
+/** The planner of one supergraph. It keeps what it planned. */
 export function createSubscriptionPlanner(
   supergraphSdl: string,
   dataSources: Readonly<Record<string, DataSource>>,
@@ -98,14 +76,6 @@ export function createSubscriptionPlanner(
     Object.entries(dataSources).map(([name, source]) => [name, toApolloDataSource(source)]),
   );
 
-  function readDocument(query: string): DocumentNode {
-    const document = failingWith('GRAPHQL_PARSE_FAILED', () => parse(query, { maxTokens: MAX_TOKENS }));
-    // graphql-js throws instead of answering where a subscription's root field depends on a variable
-    const errors = failingWith('GRAPHQL_VALIDATION_FAILED', () => validate(apiSchema, document));
-    if (errors.length > 0) throw new InvalidDocument(errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')));
-    return document;
-  }
-
   function planSubscription(key: string, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription {
     const rootField = unconditionalRootField(document, operation);
     const name = operation.name?.value;
@@ -114,44 +84,38 @@ export function createSubscriptionPlanner(
       throw new DomainError('INTERNAL', `The planner has no subscription for ${rootField.name.value}.`);
     }
     const { primary, rest } = node;
-    const primaryDocument = parse(primary.operation);
-    const primaryOperation = getOperationAST(primaryDocument);
-    const primaryField = primaryOperation?.selectionSet.selections.find((selection): selection is FieldNode => selection.kind === Kind.FIELD);
-    const definition = primaryField && eventsSchema.getSubscriptionType()?.getFields()[primaryField.name.value];
-    if (primaryOperation == null || primaryField === undefined || definition === undefined) {
-      throw new DomainError('INTERNAL', `The plan of ${rootField.name.value} has no field of the events subgraph.`);
-    }
+    const event = readPrimary(primary.operation, eventsSchema);
     const queryPlan: QueryPlan = { kind: 'QueryPlan', node: { kind: 'Sequence', nodes: [primary, ...(rest === undefined ? [] : [rest])] } };
     const operationContext = buildOperationContext({ schema: apiSchema, operationDocument: document, ...(name === undefined ? {} : { operationName: name }) });
 
     return {
       key,
       document,
-      field: primaryField.name.value,
+      field: event.field.name.value,
       cursorVariable: cursorVariable(document, rootField),
       services: new Set(rest === undefined ? [] : servicesOf(rest)),
       argumentsOf(variables) {
         const coerced = getVariableValues(apiSchema, operation.variableDefinitions ?? [], variables);
         if (coerced.errors) throw new InvalidDocument(coerced.errors);
-        const own = getVariableValues(eventsSchema, primaryOperation.variableDefinitions ?? [], variables);
+        const own = getVariableValues(eventsSchema, event.operation.variableDefinitions ?? [], variables);
         if (own.errors) throw new InvalidDocument(own.errors);
-        return getArgumentValues(definition, primaryField, own.coerced);
+        return getArgumentValues(event.definition, event.field, own.coerced);
       },
       run: (value, variables, context) =>
         withRequestId(context.requestId, async () => {
-          const event = {
+          const source = {
             process: async ({ request }: { request: { variables?: Record<string, unknown> } }) =>
               execute({
                 schema: eventsSchema,
-                document: primaryDocument,
-                rootValue: { [primaryField.name.value]: value },
+                document: event.document,
+                rootValue: { [event.field.name.value]: value },
                 variableValues: request.variables ?? {},
               }) as Promise<object>, // as in apollo-data-source.ts
           };
           try {
             const result = await executeQueryPlan(
               queryPlan,
-              { ...services, [EVENTS_SUBGRAPH]: event },
+              { ...services, [EVENTS_SUBGRAPH]: source },
               // The executor reads no more than this of Apollo Server's request context.
               { request: { query: '', variables }, context, logger: quiet, metrics: {} } as unknown as Parameters<typeof executeQueryPlan>[2],
               operationContext,
@@ -173,18 +137,26 @@ export function createSubscriptionPlanner(
       const key = createHash('sha256').update(`${operationName ?? ''}\n${query}`).digest('base64url');
       const known = plans.get(key);
       if (known !== undefined) return known;
-      const document = readDocument(query);
-      const operation = getOperationAST(document, operationName);
-      if (operation == null) {
-        const message = operationName === null ? 'Say which operation of the document to run.' : `There is no operation "${operationName}" in the document.`;
-        throw new InvalidDocument([new GraphQLError(message, { extensions: { code: 'OPERATION_RESOLUTION_FAILURE' } })]);
-      }
+      const document = readDocument(apiSchema, query);
+      const operation = chooseOperation(document, operationName);
       const planned = operation.operation === 'subscription' ? { subscription: planSubscription(key, document, operation) } : { document };
       plans.set(key, planned);
       if (plans.size > CACHED_PLANS) plans.delete(plans.keys().next().value ?? '');
       return planned;
     },
   };
+}
+
+/** The part of a plan that the event itself answers: one operation of the events subgraph, for one field. */
+function readPrimary(text: string, schema: GraphQLSchema) {
+  const document = parse(text);
+  const operation = getOperationAST(document);
+  const field = operation?.selectionSet.selections.find((selection): selection is FieldNode => selection.kind === Kind.FIELD);
+  const definition = field && schema.getSubscriptionType()?.getFields()[field.name.value];
+  if (operation == null || field === undefined || definition === undefined) {
+    throw new DomainError('INTERNAL', `The planner asks the events subgraph for what it has not: ${text}`);
+  }
+  return { document, operation, field, definition };
 }
 
 /** Every subgraph that a plan asks. */

@@ -10,7 +10,8 @@ import type { Graph } from '../graph.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Connection } from './connection.ts';
 import type { RunningSubscription, SubscriptionEngine } from './engine.ts';
-import { InvalidDocument, type SubscriptionPlanner } from './plan.ts';
+import { InvalidDocument } from './document.ts';
+import type { SubscriptionPlanner } from './plan.ts';
 
 /** Subscriptions of one connection, and queries under way. */
 const OPERATIONS_LIMIT = 100;

@@ -33,6 +33,7 @@ export interface SocketServer {
   close(): Promise<void>;
 }
 
+/** Accepts sockets, and closes them when their token, their session or their patience ends. */
 export function createSocketServer(options: SocketServerOptions): SocketServer {
   const { hub, viewers, telemetry, logger } = options;
   const connections = new Set<Connection>();

@@ -29,6 +29,7 @@ export interface InternalClient {
   close(): Promise<void>;
 }
 
+/** Keeps up to 32 connections to the service open until it is closed. */
 export function createInternalClient({ name, url, signRequest, logger }: InternalClientOptions): InternalClient {
   const pool = new Pool(url, {
     connections: CONNECTIONS,
