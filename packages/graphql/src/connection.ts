@@ -1,4 +1,4 @@
-import { DomainError } from '@novacron/core';
+import { DomainError, isId } from '@novacron/core';
 import type { RequestContext } from '@novacron/contracts';
 import type { ArgBuilder, ObjectRef } from '@pothos/core';
 import type { Builder, ExtendedTypes } from './builder.ts';
@@ -25,6 +25,8 @@ export interface Connection<Node> {
   totalCount: () => Promise<number>;
 }
 
+const notOurs = (field: string) => new DomainError('BAD_USER_INPUT', `"${field}" is no cursor of this list.`, { field });
+
 const encodeCursor = (key: readonly string[]): string => Buffer.from(JSON.stringify(key)).toString('base64url');
 
 function decodeCursor(text: string, field: string, length: number): string[] {
@@ -34,7 +36,7 @@ function decodeCursor(text: string, field: string, length: number): string[] {
   } catch {
     // falls through: what can't be read is not ours
   }
-  throw new DomainError('BAD_USER_INPUT', `"${field}" is no cursor of this list.`, { field });
+  throw notOurs(field);
 }
 
 /** Checks the four paging arguments. `keyLength`: how many values make up a cursor of this list. */
@@ -83,9 +85,16 @@ export function toConnection<Row>(
   };
 }
 
+/** The id after which a list sorted by id goes on; BAD_USER_INPUT for what is none: PostgreSQL would refuse the query. */
+export function cursorId(page: Page): string | undefined {
+  const cursor = page.cursor?.[0];
+  if (cursor !== undefined && !isId(cursor)) throw notOurs(page.backwards ? 'before' : 'after');
+  return cursor;
+}
+
 /** Prisma's where, orderBy and take for a list sorted by id: UUIDv7 ids sort by time of creation. */
 export function byId(page: Page) {
-  const cursor = page.cursor?.[0];
+  const cursor = cursorId(page);
   return {
     where: cursor === undefined ? {} : { id: page.backwards ? { lt: cursor } : { gt: cursor } },
     orderBy: { id: page.backwards ? ('desc' as const) : ('asc' as const) },
@@ -95,7 +104,7 @@ export function byId(page: Page) {
 
 /** The newest first: for what one looks back at, such as operations. */
 export function byIdDescending(page: Page) {
-  const cursor = page.cursor?.[0];
+  const cursor = cursorId(page);
   return {
     where: cursor === undefined ? {} : { id: page.backwards ? { gt: cursor } : { lt: cursor } },
     orderBy: { id: page.backwards ? ('asc' as const) : ('desc' as const) },

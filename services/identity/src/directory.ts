@@ -1,6 +1,6 @@
 import { isPlatformAdmin, requireViewer, tenantsWith, type Role, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, type SessionId, type TenantId, type UserId } from '@novacron/core';
-import { byId, parsePage, toConnection, type Connection, type Page, type PageArguments } from '@novacron/graphql';
+import type { SessionId, TenantId, UserId } from '@novacron/core';
+import { byId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import { parseSearch } from './rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
 import type { Database } from './store/database.ts';
@@ -15,7 +15,7 @@ export async function listUsers(
   args: PageArguments & { filter?: { search?: string | null | undefined } | null | undefined },
 ): Promise<Connection<UserView>> {
   const viewer = requireViewer(someone);
-  const page = pageById(args);
+  const page = parsePage(args);
   const tenants = tenantsWith(viewer, 'user:read');
   const visible =
     tenants === 'all' ? {} : { OR: [{ id: viewer.userId as string }, { roles: { some: { tenantId: { in: tenants as string[] } } } }] };
@@ -31,7 +31,7 @@ export async function listUsers(
 /** The tenants in which the viewer holds a role; all of them for a platform administrator. */
 export async function listTenants(db: Database, someone: Viewer | null, args: PageArguments): Promise<Connection<TenantRecord>> {
   const viewer = requireViewer(someone);
-  const page = pageById(args);
+  const page = parsePage(args);
   const where = isPlatformAdmin(viewer) ? {} : { id: { in: viewer.roles.map((held) => held.tenantId as string) } };
   const range = byId(page);
   const rows = await db.tenant.findMany({ ...range, where: { AND: [where, range.where] }, select: TENANT_COLUMNS });
@@ -53,15 +53,6 @@ export async function findViewer(db: Database, { userId, sessionId }: { userId: 
   if (rows.length === 0) return null;
   const roles = rows.flatMap(({ role, tenant_id: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }]));
   return { userId, sessionId, roles };
-}
-
-function pageById(args: PageArguments): Page {
-  const page = parsePage(args);
-  if (page.cursor !== null && !page.cursor.every(isId)) {
-    const field = page.backwards ? 'before' : 'after';
-    throw new DomainError('BAD_USER_INPUT', `"${field}" is no cursor of this list.`, { field });
-  }
-  return page;
 }
 
 /** Prisma hands % and _ on to LIKE as they are. */

@@ -19,6 +19,8 @@ export interface Keyring {
   jwks(): Promise<{ keys: JWK[] }>;
   /** From now on a new key signs; the one before verifies until the last token it signed has expired. */
   rotate(): Promise<void>;
+  /** Rotates when the signing key is older than this. */
+  rotateOlderThan(ageMs: number): Promise<void>;
 }
 
 interface KeyringOptions {
@@ -79,6 +81,12 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs }: K
     return reading;
   }
 
+  async function rotate(): Promise<void> {
+    await put(false);
+    const { signing } = await read();
+    logger.info({ kid: signing.kid }, 'signing key rotated');
+  }
+
   return {
     signingKey: async () => (await current(FRESH_MS)).signing,
     async verificationKey(kid) {
@@ -89,13 +97,16 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs }: K
       const keys = [...(await current(FRESH_MS)).verifying.values()];
       return { keys: keys.filter((key) => now().getTime() < key.until).map((key) => key.jwk) };
     },
-    async rotate() {
-      await put(false);
-      const { signing } = await read();
-      logger.info({ kid: signing.kid }, 'signing key rotated');
+    rotate,
+    async rotateOlderThan(ageMs) {
+      const { signing } = await current(FRESH_MS);
+      if (now().getTime() - madeAt(signing.kid) > ageMs) await rotate();
     },
   };
 }
+
+/** A key's id is a UUIDv7: its first 48 bits are milliseconds since 1970 (RFC 9562, 5.7). */
+const madeAt = (kid: string): number => Number.parseInt(kid.replaceAll('-', '').slice(0, 12), 16);
 
 async function importKey(jwk: JWK): Promise<CryptoKey> {
   const key = await importJWK(jwk, ALGORITHM);

@@ -39,6 +39,8 @@ export interface IdentityService {
   bootstrap(): Promise<FirstAdministrator | null>;
   /** A new key signs from now on; sessions and the tokens of the key before live on. */
   rotateSigningKey(): Promise<void>;
+  /** The same, when the key that signs now is older than this. */
+  rotateSigningKeyOlderThan(ageMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,9 +62,8 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const accounts = createAccounts({ db, passwords, now, logger });
   const sessionsSince = () => new Date(now().getTime() - sessionLifetimeMs);
 
-  const createContext = (request: RequestContext & { userAgent?: string | null }): IdentityContext => ({
+  const createContext = (request: RequestContext): IdentityContext => ({
     ...request,
-    userAgent: request.userAgent ?? null,
     db,
     accounts,
     signIn,
@@ -74,6 +75,7 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     authenticator: authenticatorOf(signIn, keyring),
     bootstrap: () => bootstrap({ db, passwords, now, logger }, options.bootstrap),
     rotateSigningKey: () => keyring.rotate(),
+    rotateSigningKeyOlderThan: (ageMs) => keyring.rotateOlderThan(ageMs),
     close: () => db.$disconnect(),
   };
 }

@@ -7,8 +7,6 @@ import type { Database } from '../store/database.ts';
 
 /** What the resolvers work with: made for every request. */
 export interface IdentityContext extends RequestContext {
-  /** The client's User-Agent, where the gateway sends it. */
-  userAgent: string | null;
   db: Database;
   accounts: Accounts;
   signIn: SignIn;
