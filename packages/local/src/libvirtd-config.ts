@@ -64,10 +64,11 @@ export function enterPrivateDirectories(dir: string): Program {
     `mkdir -p ${place}`,
     `mount --bind "$0/${name}" ${place}`,
   ]);
-  const script = ['set -e', ...steps, 'exec libvirtd --pid-file /run/libvirt/libvirtd.pid'].join('\n');
+  const script = ['set -e', ...steps, 'exec "$@"'].join('\n');
+  const daemon = reaped('libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid');
   return {
     command: 'unshare',
-    args: ['--mount', '--propagation', 'slave', 'sh', '-c', script, dir],
+    args: ['--mount', '--propagation', 'slave', 'sh', '-c', script, dir, ...daemon],
     env: { ...process.env, PATH: pathWithSbin() },
   };
 }
@@ -80,9 +81,10 @@ export function preparePrivateSession(dir: string, hostUuid: string): Program {
   }
   writeFileSync(at('config/libvirt/libvirtd.conf'), daemonConfiguration(hostUuid));
   writeFileSync(at('config/libvirt/qemu.conf'), qemuConfiguration());
+  const [command = '', ...args] = reaped('libvirtd', '--pid-file', at('run/libvirtd.pid'));
   return {
-    command: 'libvirtd',
-    args: ['--pid-file', at('run/libvirtd.pid')],
+    command,
+    args,
     env: {
       ...process.env,
       PATH: pathWithSbin(),
@@ -93,6 +95,10 @@ export function preparePrivateSession(dir: string, hostUuid: string): Program {
     },
   };
 }
+
+/** See subreaper.pl. Perl is on every Debian and Ubuntu (perl-base is essential); elsewhere it goes without. */
+const reaped = (...program: string[]): string[] =>
+  existsSync('/usr/bin/perl') ? ['/usr/bin/perl', join(import.meta.dirname, 'subreaper.pl'), ...program] : program;
 
 /** Ordinary users' PATH lacks the directory that holds libvirtd. */
 const pathWithSbin = (): string => [process.env['PATH'] ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(delimiter);

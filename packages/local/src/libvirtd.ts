@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { findChild, lastLines, startChild, stopChild, type Child, type StopStep } from './children.ts';
+import { findChild, lastLines, rememberChild, startChild, stopChild, type Child, type StopStep } from './children.ts';
 import { checkSocketPath, checkTraversable } from './data-dir.ts';
 import { enterPrivateDirectories, preparePrivateDirectories, preparePrivateSession } from './libvirtd-config.ts';
 import { withLock } from './lock.ts';
@@ -76,25 +76,42 @@ async function startOwn(kind: 'private' | 'session', dir: string, onProgress: Pr
   const uri = `qemu+unix:///${kind === 'private' ? 'system' : 'session'}?socket=${socketPath}`;
   checkSocketPath(socketPath);
 
-  let child = findChild(pidFile);
-  const reused = child !== undefined;
-  if (child === undefined) {
-    onProgress('Starting a private libvirtd');
-    const hostUuid = keepHostUuid(join(dir, 'host-uuid'));
-    rmSync(socketPath, { force: true });
-    const program =
-      kind === 'private'
-        ? enterPrivateDirectories(preparePrivateDirectories(dir, hostUuid))
-        : preparePrivateSession(dir, hostUuid);
-    child = await startChild({ ...program, pidFile, logFile });
+  const found = findChild(pidFile) ?? adoptDaemon(dir, pidFile);
+  const stop = (): Promise<void> => stopChild(pidFile, STOP);
+  if (found !== undefined) {
+    await ready(found, { uri, socketPath, logFile });
+    return { kind, socketPath, uri, pid: found.pid, reused: true, stop };
   }
+  onProgress('Starting a private libvirtd');
+  const hostUuid = keepHostUuid(join(dir, 'host-uuid'));
+  rmSync(socketPath, { force: true });
+  const program =
+    kind === 'private'
+      ? enterPrivateDirectories(preparePrivateDirectories(dir, hostUuid))
+      : preparePrivateSession(dir, hostUuid);
+  const launcher = join(dir, 'launcher.pid');
+  const launched = await startChild({ ...program, pidFile: launcher, logFile });
   try {
-    await ready(child, { uri, socketPath, logFile });
+    await ready(launched, { uri, socketPath, logFile });
+    const daemon = adoptDaemon(dir, pidFile);
+    if (daemon === undefined) throw new LocalError(`libvirtd ended while it started: ${lastLines(logFile)}`);
+    return { kind, socketPath, uri, pid: daemon.pid, reused: false, stop };
   } catch (error) {
-    if (!reused) await stopChild(pidFile, STOP);
+    await stopChild(launcher, [{ signal: 'SIGKILL', waitMs: 5_000 }]);
     throw error;
   }
-  return { kind, socketPath, uri, pid: child.pid, reused, stop: () => stopChild(pidFile, STOP) };
+}
+
+/** The daemon by the pid file of its own, which it writes and nobody removes when it is killed. */
+function adoptDaemon(dir: string, pidFile: string): Child | undefined {
+  try {
+    const pid = Number(readFileSync(join(dir, 'run/libvirtd.pid'), 'utf8'));
+    const isOurs = ['mountinfo', 'cmdline'].some((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(dir));
+    const isLibvirtd = readFileSync(`/proc/${pid}/comm`, 'utf8') === 'libvirtd\n';
+    return isOurs && isLibvirtd ? rememberChild(pidFile, pid) : undefined;
+  } catch {
+    return undefined; // no such file or no such process
+  }
 }
 
 /** A host is the UUID that its libvirt reports: made once and kept for ever. */

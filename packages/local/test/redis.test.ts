@@ -32,7 +32,7 @@ test('listens on a private socket only, asks for the password, and runs without 
   expect(statSync(join(dir, 'redis.conf')).mode & 0o777).toBe(0o600);
   expect(statSync(`/proc/${server.pid}`).uid).not.toBe(0);
   expect(readFileSync(`/proc/${server.pid}/cmdline`, 'utf8')).not.toContain(readFileSync(join(dir, 'password'), 'utf8').trim());
-  await expect(withClient({ url: server.url.replace(/password=.*/, 'password=wrong') }, (client) => client.ping())).rejects.toThrow();
+  await expect(withClient({ url: server.url.replace(/password=.*/, 'password=wrong') }, (client) => client.ping())).rejects.toThrow('Connection is closed');
   await server.stop();
   expect(startTimeOf(server.pid)).toBeUndefined();
 });

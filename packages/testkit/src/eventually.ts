@@ -17,18 +17,21 @@ export async function eventually<T>(
   { timeoutMs = 10_000, intervalMs = 20 }: EventuallyOptions = {},
 ): Promise<Exclude<Awaited<T>, undefined | null | false | void>> {
   const deadline = performance.now() + timeoutMs;
+  let last = 'no look has returned';
+  let cause: unknown;
   for (;;) {
-    let last: string;
-    let cause: unknown;
     try {
       const found: unknown = await within(look, deadline);
       if (found !== undefined && found !== null && found !== false) {
         return found as Exclude<Awaited<T>, undefined | null | false | void>; // just compared with all four
       }
       last = `the last look found ${String(found)}`;
+      cause = undefined;
     } catch (error) {
-      cause = error;
-      last = `the last look failed: ${error instanceof Error ? error.message : String(error)}`;
+      if (error !== LATE) {
+        last = `the last look failed: ${error instanceof Error ? error.message : String(error)}`;
+        cause = error;
+      }
     }
     if (performance.now() >= deadline) {
       throw new Error(`Waited ${timeoutMs} ms for ${description}; ${last}.`, { cause });
@@ -37,11 +40,14 @@ export async function eventually<T>(
   }
 }
 
+/** Thrown for a look that the deadline cut short: what the one before it found says more. */
+const LATE = new Error('cut short by the deadline');
+
 /** A look that never returns must not outlive the deadline. */
 async function within<T>(look: () => T | Promise<T>, deadline: number): Promise<T> {
   const limit = new AbortController();
   const late = delay(Math.max(deadline - performance.now(), 0) + 1, undefined, { signal: limit.signal }).then(() => {
-    throw new Error('it has not returned');
+    throw LATE;
   });
   try {
     return await Promise.race([Promise.resolve().then(look), late]);

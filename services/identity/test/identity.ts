@@ -78,7 +78,7 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
 }
 
 async function ask<Data>({ subgraph }: IdentityService, viewer: Viewer | null, source: string, variables: object, origin: Origin): Promise<Answer<Data>> {
-  const request = { viewer, requestId: 'test', address: '192.0.2.1', ...origin };
+  const request = { viewer, requestId: 'test', address: '192.0.2.1', userAgent: null, ...origin };
   const { data, errors } = await graphql({
     schema: subgraph.schema,
     source,

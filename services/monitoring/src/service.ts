@@ -76,3 +76,5 @@ export function createMonitoringService(options: MonitoringOptions): MonitoringS
     },
   };
 }
+
+export { schema as monitoringSchema };

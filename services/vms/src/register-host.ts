@@ -49,3 +49,20 @@ export function registerHost(database: Database, viewer: Viewer | null, input: R
     hypervisorType: driverOf(input.uri),
   });
 }
+
+/**
+ * This machine, at the first start; at later ones it is there. Another data directory's NovaCron may have left its host
+ * under the same name: this one then gets a number.
+ */
+export async function insertLocalHost(database: Database, name: string, uri: string): Promise<void> {
+  const hypervisorType = driverOf(uri);
+  for (let number = 1; ; number += 1) {
+    if (await database.host.findUnique({ where: { uri }, select: { id: true } })) return;
+    try {
+      await insertHost(database, { name: number === 1 ? name : `${name.slice(0, 59)}-${number}`, uri, migrationUri: null, labels: {}, hypervisorType });
+      return;
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== 'ALREADY_EXISTS' || number === 100) throw error;
+    }
+  }
+}

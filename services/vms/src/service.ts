@@ -8,6 +8,7 @@ import type { VmsContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
 import type { HostPolicy } from './host-report.ts';
 import { createLoaders } from './loaders.ts';
+import { insertLocalHost } from './register-host.ts';
 import { listHostRecords, setUnattendedHostsOffline } from './store/hosts.ts';
 import { attachHost, startServiceWorker } from './worker.ts';
 
@@ -27,6 +28,8 @@ export interface VmsService {
   readonly subgraph: Subgraph;
   /** Every host of the fleet: who may be its agent asks for its lease. */
   listHosts(): Promise<HostRecord[]>;
+  /** Takes this machine into the fleet, if its URI is not there yet. Idempotent. */
+  registerLocalHost(name: string, uri: string): Promise<void>;
   /** What runs beside a host. */
   readonly attachHost: AttachHost;
   /** Begins what runs once for the fleet, in any number of processes: steps that need no host, and who is offline. */
@@ -58,6 +61,10 @@ export function createVmsService(options: VmsOptions): VmsService {
   return {
     subgraph: { name: 'vms', schema, createContext },
     listHosts: () => listHostRecords(database),
+    async registerLocalHost(name, uri) {
+      await insertLocalHost(database, name, uri);
+      options.onHostRegistered?.();
+    },
     attachHost: attachHost(context),
     start() {
       worker = startServiceWorker(context);

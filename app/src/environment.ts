@@ -1,0 +1,108 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { dataDirectory } from '@novacron/local';
+import { z } from 'zod';
+
+/**
+ * Every variable that NovaCron reads, in one place: parsed once, all faults shown together, values never. The table in
+ * the README and .env.example are generated from it (npm run environment).
+ */
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const ratio = z.coerce.number().min(1).max(1_000);
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), { error: `must begin with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}` });
+const httpUrl = url('http:', 'https:');
+const listOf = (separator: string) =>
+  z.string().transform((text) => text.split(separator).map((part) => part.trim()).filter((part) => part !== ''));
+
+interface Variable<Schema extends z.ZodType> {
+  schema: Schema;
+  /** What it does, for the README. */
+  description: string;
+  /** What holds when it is not set, in words where it is no constant. */
+  otherwise: string;
+}
+
+const variable = <Schema extends z.ZodType>(schema: Schema, otherwise: string, description: string): Variable<Schema> => ({ schema, otherwise, description });
+
+export const VARIABLES = {
+  NOVACRON_DATA: variable(z.string().startsWith('/').optional(), '/var/lib/novacron as root, else ~/.local/share/novacron', 'Directory of everything that NovaCron keeps on this machine.'),
+  NOVACRON_LISTEN: variable(z.string().default('127.0.0.1'), '127.0.0.1', 'Address that the gateway listens on.'),
+  NOVACRON_PORT: variable(port.default(8090), '8090', 'Port of the API, the playground and the WebSocket.'),
+  NOVACRON_ALLOWED_ORIGINS: variable(listOf(',').default([]), 'none', 'Origins of web applications elsewhere that may use the API, separated by commas.'),
+  NOVACRON_ADMIN_EMAIL: variable(z.email().default('admin@novacron.local'), 'admin@novacron.local', 'The first administrator, made with the database.'),
+  NOVACRON_ADMIN_PASSWORD: variable(z.string().optional(), 'generated, and printed once', "The first administrator's password."),
+  NOVACRON_BOOT_DIRS: variable(listOf(':').optional(), '<NOVACRON_DATA>/boot', 'Directories on the host that VMs may boot kernels from, separated by colons.'),
+  NOVACRON_LIBVIRT_URI: variable(z.string().optional(), "the system's libvirtd, else a private one", "This machine's libvirt."),
+  NOVACRON_HOST_NAME: variable(z.string().optional(), "this machine's host name", 'What this machine is called in the fleet.'),
+  NOVACRON_CPU_OVERCOMMIT: variable(ratio.default(16), '16', 'Virtual CPUs that are promised for each CPU of a host.'),
+  NOVACRON_MEMORY_OVERCOMMIT: variable(ratio.default(1), '1', "Memory that is promised for each byte of a host's."),
+  DATABASE_URL: variable(url('postgresql:', 'postgres:').optional(), 'a private PostgreSQL is started', 'PostgreSQL 15 or later: of its owner, or of one service (role novacron_<service>).'),
+  REDIS_URL: variable(url('redis:', 'rediss:', 'unix:').optional(), 'a private Redis is started', 'Redis 6.2 or later: redis://, rediss:// or unix:///path?password=...'),
+  NOVACRON_IDENTITY_URL: variable(httpUrl.optional(), 'in this process', 'Where the identity role listens, for a gateway elsewhere.'),
+  NOVACRON_VMS_URL: variable(httpUrl.optional(), 'in this process', 'Where the vms role listens, for a gateway elsewhere.'),
+  NOVACRON_MONITORING_URL: variable(httpUrl.optional(), 'in this process', 'Where the monitoring role listens, for a gateway elsewhere.'),
+  NOVACRON_OPERATIONS_URL: variable(httpUrl.optional(), 'in this process', 'Where the operations role listens, for a gateway elsewhere.'),
+  NOVACRON_SUBGRAPH_LISTEN: variable(z.string().default('127.0.0.1'), '127.0.0.1', 'Address that subgraphs without a gateway beside them listen on.'),
+  NOVACRON_SUBGRAPH_PORT: variable(port.default(8091), '8091', 'Port that subgraphs without a gateway beside them listen on.'),
+  NOVACRON_INTERNAL_KEY_DIR: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys', 'Directory of gateway.key and gateway.pub, with which the gateway proves itself to subgraphs. A subgraph needs gateway.pub alone.'),
+  NOVACRON_MASTER_KEY_FILE: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys/master.key', 'File of the 32 bytes that secrets in the database are sealed with; made at the first start, mode 0600.'),
+  NOVACRON_LOG_LEVEL: variable(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), 'info', 'How much is logged.'),
+} as const satisfies Record<string, Variable<z.ZodType>>;
+
+const schema = z.object(Object.fromEntries(Object.entries(VARIABLES).map(([name, { schema: one }]) => [name, one])) as { [Name in keyof typeof VARIABLES]: (typeof VARIABLES)[Name]['schema'] }); // fromEntries forgets the keys
+
+export type Environment = ReturnType<typeof readEnvironment>;
+
+/** Variables that are wrong; the message names each, and never its value. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError';
+}
+
+/** An empty variable is one that is not set, as in a systemd unit's EnvironmentFile. */
+const withoutEmpty = (env: NodeJS.ProcessEnv) => Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+
+/** The environment as the rest of the program sees it: nested, typed and complete. */
+export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
+  const parsed = schema.safeParse(withoutEmpty(env));
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
+    throw new EnvironmentError(`These environment variables are wrong:\n${faults.join('\n')}`);
+  }
+  const values = parsed.data;
+  const data = values.NOVACRON_DATA ?? dataDirectory(env);
+  const keys = values.NOVACRON_INTERNAL_KEY_DIR ?? join(data, 'keys');
+  return {
+    data,
+    logLevel: values.NOVACRON_LOG_LEVEL,
+    databaseUrl: values.DATABASE_URL ?? null,
+    redisUrl: values.REDIS_URL ?? null,
+    gateway: { host: values.NOVACRON_LISTEN, port: values.NOVACRON_PORT, allowedOrigins: values.NOVACRON_ALLOWED_ORIGINS },
+    subgraphs: {
+      host: values.NOVACRON_SUBGRAPH_LISTEN,
+      port: values.NOVACRON_SUBGRAPH_PORT,
+      urls: {
+        identity: values.NOVACRON_IDENTITY_URL ?? null,
+        vms: values.NOVACRON_VMS_URL ?? null,
+        monitoring: values.NOVACRON_MONITORING_URL ?? null,
+        operations: values.NOVACRON_OPERATIONS_URL ?? null,
+      },
+    },
+    keys: { internal: keys, master: values.NOVACRON_MASTER_KEY_FILE ?? join(data, 'keys/master.key') },
+    administrator: { email: values.NOVACRON_ADMIN_EMAIL, password: values.NOVACRON_ADMIN_PASSWORD },
+    libvirtUri: values.NOVACRON_LIBVIRT_URI ?? null,
+    hostName: toHostName(values.NOVACRON_HOST_NAME ?? hostname()),
+    bootDirectories: values.NOVACRON_BOOT_DIRS ?? [join(data, 'boot')],
+    overcommit: { cpu: values.NOVACRON_CPU_OVERCOMMIT, memory: values.NOVACRON_MEMORY_OVERCOMMIT },
+  };
+}
+
+/** A machine's name as a host's name: 1-63 of a-z, 0-9 and -. */
+const toHostName = (name: string): string =>
+  name
+    .toLowerCase()
+    .replace(/\..*/, '')
+    .replace(/[^a-z0-9-]/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 63) || 'host';

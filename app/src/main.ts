@@ -1,0 +1,110 @@
+/** `npm start`: reads what was asked for, starts it, and stops it when it is told to. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DomainError } from '@novacron/core';
+import { claimDataDirectory, LocalError, prepareDataDirectory } from '@novacron/local';
+import { pino, type Logger } from 'pino';
+import { HELP, parseArguments, ROLES, type Arguments } from './arguments.ts';
+import { EnvironmentError, readEnvironment, type Environment } from './environment.ts';
+import { startLocalMachine, type LocalMachine } from './local-machine.ts';
+import { startSystem, type System } from './system.ts';
+
+const startedAt = performance.now();
+const say = (line = ''): void => void process.stdout.write(`${line}\n`);
+
+/** Resolves when someone wants us to stop; a second time, at once. */
+const stopWanted = new Promise<void>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    let asked = false;
+    process.on(signal, () => {
+      if (asked) process.exit(130);
+      asked = true;
+      resolve();
+    });
+  }
+});
+
+async function main(): Promise<void> {
+  const wanted = parseArguments(process.argv.slice(2));
+  if (wanted.help) return say(HELP.trimEnd());
+  const environment = readEnvironment();
+  await (wanted.roles.length === 0 ? runEmbedded(environment) : runRoles(environment, wanted));
+}
+
+/** Everything on this machine. */
+async function runEmbedded(environment: Environment): Promise<void> {
+  prepareDataDirectory(environment.data);
+  const claim = await claimDataDirectory(environment.data);
+  const logFile = join(environment.data, 'novacron.log');
+  const destination = pino.destination({ dest: logFile, append: true, mode: 0o600, sync: false });
+  const logger = pino({ level: environment.logLevel }, destination);
+  for (const directory of environment.bootDirectories) makeIfOurs(directory, environment.data);
+  let machine: LocalMachine | null = null;
+  let system: System | null = null;
+  try {
+    machine = await startLocalMachine(environment, (message) => say(`  ${message} ...`));
+    say('  Starting the services and the gateway ...');
+    system = await startSystem({ ...machine, environment, roles: ROLES, agentHost: null, logger });
+    if (machine.libvirt.uri !== null) await system.vms?.registerLocalHost(environment.hostName, machine.libvirt.uri);
+    welcome(environment, system, machine, logFile);
+    await stopWanted;
+    say('\nStopping. Guests keep running.');
+  } finally {
+    await system?.close();
+    await machine?.close();
+    await claim.release();
+  }
+}
+
+/** The boot directory is made for the newcomer; one that someone names must be there. */
+function makeIfOurs(directory: string, data: string): void {
+  if (directory.startsWith(data)) mkdirSync(directory, { recursive: true, mode: 0o755 });
+}
+
+/** Some roles, as parts of a fleet: PostgreSQL and Redis are elsewhere, logs go to stdout for the supervisor. */
+async function runRoles(environment: Environment, { roles, host }: Arguments): Promise<void> {
+  const { databaseUrl, redisUrl } = environment;
+  if (databaseUrl === null || redisUrl === null) {
+    throw new EnvironmentError('With --roles, DATABASE_URL and REDIS_URL must say where PostgreSQL and Redis are.');
+  }
+  const logger: Logger = pino({ level: environment.logLevel });
+  const { proveAcceleration } = await import('@novacron/local');
+  let proof: Promise<boolean> | undefined;
+  const isAccelerated = () =>
+    (proof ??= proveAcceleration({ dir: join(environment.data, 'acceleration') }).then(({ accelerated }) => accelerated));
+  const system = await startSystem({ environment, databaseUrl, redisUrl, roles, agentHost: host, logger, isAccelerated });
+  logger.info({ roles, host, url: system.url, subgraphUrl: system.subgraphUrl }, 'ready');
+  await stopWanted;
+  logger.info('stopping');
+  await system.close();
+}
+
+function welcome(environment: Environment, system: System, machine: LocalMachine, logFile: string): void {
+  const { administrator } = system;
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  say(`
+NovaCron is ready after ${seconds} s.
+
+  Playground   ${system.url}/
+  GraphQL      ${system.url}/graphql   (WebSocket: the same path)
+  This host    ${machine.libvirt.uri === null ? `none: ${machine.libvirt.reason}` : `${environment.hostName}, ${machine.libvirt.uri}`}
+  Boot files   ${environment.bootDirectories.join(':')}
+  Log          ${logFile}`);
+  if (administrator) {
+    say(`
+  Administrator${administrator.generated ? ' (this password is shown once)' : ''}
+    e-mail     ${administrator.email}
+    password   ${administrator.generated ? administrator.password : 'as in NOVACRON_ADMIN_PASSWORD'}`);
+  }
+  say('\nCtrl-C stops all of it; guests keep running.');
+}
+
+main().then(
+  () => process.exit(0), // what libraries keep open must not keep us
+  (error: unknown) => {
+    const known = error instanceof LocalError || error instanceof EnvironmentError || error instanceof DomainError;
+    const usage = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+    process.stderr.write(`\n${known || usage || !(error instanceof Error) ? String((error as Error).message) : (error.stack ?? error.message)}\n`);
+    process.exit(1);
+  },
+);
