@@ -22,7 +22,7 @@ while read -r module; do insmod "/lib/modules/$module" 2>/dev/null; done </lib/m
 ifconfig lo 127.0.0.1 up
 [ ! -e /sys/class/net/eth0 ] || ifconfig eth0 up
 for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/input/event0 ] || sleep 0.1; done
-acpid # runs /etc/acpi/PWRF/00000080 when the power button is pressed
+acpid -d >/dev/null 2>&1 & # runs /etc/acpi/PWRF/00000080 when the power button is pressed
 echo "NOVA-UP $(cut -d' ' -f1 /proc/uptime)" >/dev/console
 after nova.poweroff 'poweroff -f'
 after nova.panic 'echo c >/proc/sysrq-trigger'
