@@ -7,6 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { migrate } from '@novacron/database';
 import { startPostgres, testRun } from '@novacron/testkit';
 
 const root = join(import.meta.dirname, '..');
@@ -18,10 +19,18 @@ if (!services.includes(service) || command.length === 0) {
   process.exit(2);
 }
 
+/** With the services' roles, which migrations grant to; the migrations themselves are up to the CLI. */
+async function scratchDatabase(): Promise<string> {
+  const database = await (await startPostgres()).createDatabase();
+  const noMigrations = join(import.meta.dirname, 'setup');
+  await migrate(database.url, noMigrations);
+  return database.url;
+}
+
 const usesDatabase = command[0] === 'migrate' || command[0] === 'db';
 const scratch = usesDatabase && !process.env['DATABASE_URL'];
 const run = scratch ? await testRun() : undefined;
-const url = scratch ? (await (await startPostgres()).createDatabase()).url : process.env['DATABASE_URL'];
+const url = scratch ? await scratchDatabase() : process.env['DATABASE_URL'];
 const { status } = spawnSync(process.execPath, [join(root, 'node_modules/prisma/build/index.js'), ...command], {
   cwd: root,
   stdio: 'inherit',

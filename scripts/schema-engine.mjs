@@ -131,13 +131,19 @@ async function loadWasm() {
   instance.exports.__wbindgen_start();
 }
 
+const factory = bindMigrationAwareSqlAdapterFactory(new AdapterFactory(target.database));
+
 let engine;
 const openEngine = () =>
   (engine ??= wasm.SchemaEngine.new(
     { datamodels: options.datamodels?.map((file) => [file, readFileSync(file, 'utf8')]) },
     (line) => process.stderr.write(`${line}\n`),
-    bindMigrationAwareSqlAdapterFactory(new AdapterFactory(target.database)),
+    factory,
   ));
+
+/** The engine names an error of the adapter by a number; what it was is in the factory's registry. */
+const explain = (message) =>
+  message.replace(/External error id#(\d+)/g, (name, id) => factory.errorRegistry.consumeError(Number(id))?.error?.message ?? name);
 
 /** An error as the CLI knows it: https://www.prisma.io/docs/orm/reference/error-reference */
 const coded = (code, message, meta = {}) =>
@@ -215,7 +221,7 @@ async function answer({ id, method, params }) {
     send({ id, result: (await methods[method](params)) ?? {} });
   } catch (error) {
     const code = String(error.code ?? '').startsWith('P') ? error.code : undefined;
-    const data = error.data ?? { is_panic: false, message: error.message, error_code: code, meta: error.meta };
+    const data = error.data ?? { is_panic: false, message: explain(error.message), error_code: code, meta: error.meta };
     send({ id, error: { code: 4466, message: 'An error happened. Check the data field for details.', data } });
   }
 }
@@ -241,7 +247,8 @@ async function runCommand(command) {
   } catch (error) {
     const { error_code = 'P1001', meta = {} } = error.data ?? {};
     const fields = { message: error.message, is_panic: false, error_code, meta };
-    console.error(JSON.stringify({ level: 'ERROR', timestamp: new Date().toISOString(), target: 'schema_engine::logger', fields }));
+    // The CLI reads the last line.
+    process.stderr.write(`\n${JSON.stringify({ level: 'ERROR', timestamp: new Date(), target: 'schema_engine::logger', fields })}`);
     process.exitCode = 1;
   }
 }

@@ -59,11 +59,14 @@ export function preparePrivateDirectories(dir: string, hostUuid: string): string
  * machine (an NFS share mounted later) still arrive: the propagation is slave. Guests live on in the
  * namespace when libvirtd ends, and the next libvirtd, in a new one over the same directories, finds them.
  */
-export function enterPrivateDirectories(dir: string): Program {
+export function enterPrivateDirectories(dir: string, hideKvm: boolean): Program {
   const steps = Object.entries(DIRECTORIES).flatMap(([name, place]) => [
     `mkdir -p ${place}`,
     `mount --bind "$0/${name}" ${place}`,
   ]);
+  // A /dev/kvm that QEMU's user may open but no guest can use makes libvirt throw away what it knows of QEMU and ask
+  // again, for seconds, at every definition (virQEMUCapsIsValid). A file that this user can't open stands for none.
+  if (hideKvm) steps.push('[ ! -e /dev/kvm ] || { : > "$0/no-kvm"; chmod 000 "$0/no-kvm"; mount --bind "$0/no-kvm" /dev/kvm; }');
   const script = ['set -e', ...steps, 'exec "$@"'].join('\n');
   const daemon = reaped('libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid');
   return {

@@ -15,6 +15,8 @@ export interface LibvirtdOptions {
   dir: string;
   /** Where the system's own libvirtd would answer; undefined: /run/libvirt/libvirt-sock. */
   systemSocket?: string;
+  /** Guests can't use the /dev/kvm of this machine, as proveAcceleration found: hide it from a private libvirtd. */
+  hideKvm?: boolean;
   onProgress?: Progress;
 }
 
@@ -50,8 +52,8 @@ export async function startLibvirtd(options: LibvirtdOptions): Promise<LocalLibv
 }
 
 async function start(options: LibvirtdOptions): Promise<LocalLibvirtd> {
-  const { dir, systemSocket = '/run/libvirt/libvirt-sock', onProgress = () => {} } = options;
-  if (process.getuid?.() !== 0) return startOwn('session', dir, onProgress);
+  const { dir, systemSocket = '/run/libvirt/libvirt-sock', hideKvm = false, onProgress = () => {} } = options;
+  if (process.getuid?.() !== 0) return startOwn('session', { dir, hideKvm, onProgress });
 
   // Guests live where they were started, so the choice is made once and kept.
   const choiceFile = join(dir, 'daemon');
@@ -65,11 +67,14 @@ async function start(options: LibvirtdOptions): Promise<LocalLibvirtd> {
     );
   }
   if (chosen === undefined) writeFileSync(choiceFile, systemAnswers ? 'system\n' : 'private\n');
-  if (!systemAnswers) return startOwn('private', dir, onProgress);
+  if (!systemAnswers) return startOwn('private', { dir, hideKvm, onProgress });
   return { kind: 'system', socketPath: systemSocket, uri: systemUri, reused: true, stop: () => Promise.resolve() };
 }
 
-async function startOwn(kind: 'private' | 'session', dir: string, onProgress: Progress): Promise<LocalLibvirtd> {
+async function startOwn(
+  kind: 'private' | 'session',
+  { dir, hideKvm, onProgress }: { dir: string; hideKvm: boolean; onProgress: Progress },
+): Promise<LocalLibvirtd> {
   const pidFile = join(dir, 'libvirtd.pid');
   const logFile = join(dir, 'libvirtd.out');
   const socketPath = kind === 'private' ? join(dir, 'run/libvirt-sock') : join(dir, 'run/libvirt/libvirt-sock');
@@ -87,7 +92,7 @@ async function startOwn(kind: 'private' | 'session', dir: string, onProgress: Pr
   rmSync(socketPath, { force: true });
   const program =
     kind === 'private'
-      ? enterPrivateDirectories(preparePrivateDirectories(dir, hostUuid))
+      ? enterPrivateDirectories(preparePrivateDirectories(dir, hostUuid), hideKvm)
       : preparePrivateSession(dir, hostUuid);
   const launcher = join(dir, 'launcher.pid');
   const launched = await startChild({ ...program, pidFile: launcher, logFile });
