@@ -27,7 +27,7 @@ export interface OperationsService {
    * processes may do so at once.
    */
   start(): void;
-  /** Waits for what is under way. */
+  /** Waits for what is under way. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -59,7 +59,9 @@ export function createOperationsService(options: OperationsOptions): OperationsS
       ];
     },
     async close() {
-      await Promise.all(running.map((part) => part.close()));
+      const parts = running;
+      running = [];
+      await Promise.all(parts.map((part) => part.close()));
       await bells.close();
       await db.$disconnect();
     },
