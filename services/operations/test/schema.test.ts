@@ -29,7 +29,7 @@ it('explains everything', () => {
   expect(silent).toEqual([]);
 });
 
-it('composes with what events says about operations', () => {
-  // the planner takes these three from the event itself, so both must say that they may
+it('lets events answer what an event carries', () => {
+  // composition refuses @provides of a field that its owner keeps to itself
   expect(printSubgraphSchema(operationsSchema)).toMatch(/kind: String! @shareable[^]*state: OperationState! @shareable[^]*progress: Float! @shareable/);
 });
