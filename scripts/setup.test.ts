@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { closedParent } from '@novacron/local';
 import { testRun } from '@novacron/testkit';
 import { expect, test } from 'vitest';
 
 /** A clone in which every tool is a stand-in that writes down how it was called. */
-async function clone(): Promise<{ run(env?: NodeJS.ProcessEnv): { status: number | null; output: string }; calls(): string[]; dir: string }> {
+async function clone(): Promise<{ run(env?: NodeJS.ProcessEnv, user?: { uid: number; gid: number }): { status: number | null; output: string }; calls(): string[]; dir: string }> {
   const dir = (await testRun()).makeDirectory('clone');
   cpSync(join(import.meta.dirname, 'setup.mjs'), join(dir, 'scripts/setup.mjs'));
   cpSync(join(import.meta.dirname, 'setup'), join(dir, 'scripts/setup'), { recursive: true });
@@ -23,10 +24,11 @@ async function clone(): Promise<{ run(env?: NodeJS.ProcessEnv): { status: number
   return {
     dir,
     calls: () => readFileSync(log, 'utf8').trim().split('\n').filter(Boolean),
-    run: (env = {}) => {
+    run: (env = {}, user = undefined) => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [join(dir, 'scripts/setup.mjs')], {
         encoding: 'utf8',
         env: { PATH: `${join(dir, 'bin')}:/usr/bin:/bin`, ...env },
+        ...user,
       });
       return { status, output: `${stdout}${stderr}` };
     },
@@ -57,4 +59,38 @@ test('a failed npm install over packages that are there does not stop the rest, 
   expect(run({ NPM_EXIT: '1' }).status).toBe(0);
   expect(run().status).toBe(0);
   expect(calls()).toHaveLength(2);
+});
+
+const isRoot = process.getuid?.() === 0;
+
+/** Takes virsh and Redis away, and gives an apt-get that brings them. */
+function withoutPrograms(dir: string): NodeJS.ProcessEnv {
+  const bin = join(dir, 'bin');
+  for (const name of ['virsh', 'redis-server']) renameSync(join(bin, name), join(dir, name));
+  const script = `#!/bin/sh\necho "apt-get $* ($DEBIAN_FRONTEND)" >> ${dir}/calls\n[ "$1" = update ] || /bin/cp ${dir}/virsh ${dir}/redis-server ${bin}\n`;
+  writeFileSync(join(bin, 'apt-get'), script, { mode: 0o755 });
+  return { PATH: bin }; // not the machine's own programs
+}
+
+test.runIf(isRoot)('as root, missing Debian packages are installed, and only those', async () => {
+  const { run, calls, dir } = await clone();
+  run();
+  const { status, output } = run(withoutPrograms(dir));
+  expect(status).toBe(0);
+  expect(output).toContain('Installing libvirt-clients redis-server');
+  expect(calls().slice(1)).toEqual([
+    'apt-get update -q (noninteractive)',
+    'apt-get install -y -q --no-install-recommends libvirt-clients redis-server (noninteractive)',
+  ]);
+  expect(run({ PATH: join(dir, 'bin') })).toEqual({ status: 0, output: '' });
+});
+
+test.runIf(isRoot && closedParent(process.execPath) === undefined)('without root, the command is printed and the rest goes on', async () => {
+  const { run, calls, dir } = await clone();
+  run();
+  const { status, output } = run(withoutPrograms(dir), { uid: 65534, gid: 65534 });
+  expect(status).toBe(0);
+  expect(output).toContain('sudo apt-get install -y -q --no-install-recommends libvirt-clients redis-server');
+  expect(output).toContain('Without redis-server, NovaCron needs REDIS_URL');
+  expect(calls()).toHaveLength(1);
 });

@@ -4,6 +4,7 @@ export {
   checkSocketPath,
   checkTraversable,
   claimDataDirectory,
+  closedParent,
   dataDirectory,
   prepareDataDirectory,
 } from './data-dir.ts';
