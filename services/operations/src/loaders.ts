@@ -27,6 +27,12 @@ export interface Loaders {
 /** No id comes after it. */
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
+/**
+ * A statement has 65,535 parameters at most, Prisma's 32,767, and where the rows are sorted it does not split by itself.
+ * https://www.postgresql.org/docs/current/limits.html
+ */
+const BATCH = { maxBatchSize: 10_000 } as const;
+
 export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
   // What is no id is not asked for: PostgreSQL would refuse the whole query.
   const operations: Loaders['operations'] = new DataLoader(async (ids) => {
@@ -34,7 +40,7 @@ export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
     const rows = asked.length === 0 ? [] : await db.operation.findMany({ where: { id: { in: asked } }, select: OPERATION_COLUMNS });
     const byId = new Map(rows.map((row) => [row.id, operationRecord(row)]));
     return ids.map((id) => byId.get(id.toLowerCase()) ?? null);
-  });
+  }, BATCH);
 
   /** The ids of every page in one query; the operations themselves come through their own loader. */
   const readPages = async (pages: readonly TargetPage[]): Promise<OperationRecord[][]> => {
@@ -69,7 +75,7 @@ export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
       });
       const byOperation = Map.groupBy(rows, (row) => row.operationId);
       return ids.map((id) => (byOperation.get(id) ?? []).map(stepRecord));
-    }),
+    }, BATCH),
     operationsOf: new DataLoader(readPages, { cacheKeyFn: ({ targetId, after, count }) => `${targetId} ${after} ${count}` }),
     countOf: new DataLoader(async (ids) => {
       const rows = await db.operation.groupBy({
@@ -79,6 +85,6 @@ export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
       });
       const byTarget = new Map(rows.map((row) => [row.targetId, row._count]));
       return ids.map((id) => byTarget.get(id.toLowerCase()) ?? 0);
-    }),
+    }, BATCH),
   };
 }

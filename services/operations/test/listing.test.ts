@@ -252,6 +252,23 @@ describe('the number of queries', () => {
     expect(await count(read(targets.slice(0, 2)))).toBe(4);
   });
 
+  it('stays within what a statement can hold', async () => {
+    const ofMany = newId<TenantId>();
+    await operations.sql(
+      `WITH made AS (INSERT INTO operations.operation (id, service, kind, target_type, target_id, tenant_id)
+         SELECT gen_random_uuid(), 'vms', 'vm.start', 'Vm', gen_random_uuid(), $1 FROM generate_series(1, 33000) RETURNING id)
+       INSERT INTO operations.step (operation_id, index, name, service, input) SELECT id, 0, 'vms.start', 'vms', '{}' FROM made`,
+      [ofMany],
+    );
+    const rows = await operations.sql('SELECT id, target_id FROM operations.operation WHERE tenant_id = $1', [ofMany]);
+    const steps = await operations.entities(admin, 'Operation', rows.map((row) => row['id']), 'steps { name }');
+    expect(steps.error).toBeNull();
+    expect(steps.data['_entities'].every((one: { steps: object[] }) => one.steps.length === 1)).toBe(true);
+    const counts = await operations.entities(admin, 'Vm', rows.map((row) => row['target_id']), 'operations { totalCount edges { cursor } }');
+    expect(counts.error).toBeNull();
+    expect(counts.data['_entities'].every((one: { operations: { totalCount: number } }) => one.operations.totalCount === 1)).toBe(true);
+  });
+
   it('never reads what steps were given: their inputs are the services’ own', async () => {
     const query = vi.spyOn(pg.Client.prototype, 'query');
     try {
