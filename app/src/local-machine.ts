@@ -18,6 +18,9 @@ export interface LocalMachine {
 export async function startLocalMachine(environment: Environment, onProgress: Progress): Promise<LocalMachine> {
   const { data } = environment;
   const opened = new AsyncDisposableStack();
+  let proof: Promise<boolean> | undefined;
+  const isAccelerated = () =>
+    (proof ??= proveAcceleration({ dir: join(data, 'acceleration'), onProgress }).then(({ accelerated }) => accelerated));
   const open = async <Part extends { stop(): Promise<void> }>(part: Promise<Part>): Promise<Part> => {
     const started = await part;
     opened.defer(() => started.stop());
@@ -36,12 +39,11 @@ export async function startLocalMachine(environment: Environment, onProgress: Pr
       string,
       LocalMachine['libvirt'],
     ]; // all fulfilled, as just seen
-    let proof: Promise<boolean> | undefined;
     return {
       databaseUrl,
       redisUrl,
       libvirt,
-      isAccelerated: () => (proof ??= proveAcceleration({ dir: join(data, 'acceleration') }).then(({ accelerated }) => accelerated)),
+      isAccelerated,
       close: () => opened.disposeAsync(),
     };
   } catch (error) {
@@ -56,7 +58,7 @@ export async function startLocalMachine(environment: Environment, onProgress: Pr
       await Promise.any(['/usr/sbin/libvirtd', '/usr/bin/libvirtd'].map((file) => access(file))).catch(() => {
         throw new LocalError('libvirt is not installed here.');
       });
-      return { uri: (await open(startLibvirtd({ dir: join(data, 'libvirt'), onProgress }))).uri };
+      return { uri: (await open(startLibvirtd({ dir: join(data, 'libvirt'), hideKvm: !(await isAccelerated()), onProgress }))).uri };
     } catch (error) {
       if (error instanceof LocalError) return { uri: null, reason: error.message };
       throw error;

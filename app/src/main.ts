@@ -12,13 +12,16 @@ import { startSystem, type System } from './system.ts';
 const startedAt = performance.now();
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
 
-/** Resolves when someone wants us to stop; a second time, at once. */
+/** npm passes on the Ctrl-C that the terminal has sent us already: what follows so closely is the same wish. */
+const SAME_WISH_MS = 2_000;
+
+/** Resolves when someone wants us to stop; a later second time, we end at once. */
 const stopWanted = new Promise<void>((resolve) => {
+  let askedAt: number | null = null;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    let asked = false;
     process.on(signal, () => {
-      if (asked) process.exit(130);
-      asked = true;
+      if (askedAt !== null && performance.now() - askedAt > SAME_WISH_MS) process.exit(130);
+      askedAt ??= performance.now();
       resolve();
     });
   }
@@ -45,7 +48,10 @@ async function runEmbedded(environment: Environment): Promise<void> {
     machine = await startLocalMachine(environment, (message) => say(`  ${message} ...`));
     say('  Starting the services and the gateway ...');
     system = await startSystem({ ...machine, environment, roles: ROLES, agentHost: null, logger });
-    if (machine.libvirt.uri !== null) await system.vms?.registerLocalHost(environment.hostName, machine.libvirt.uri);
+    if (machine.libvirt.uri !== null && system.vms) {
+      say('  Getting to know this host ...');
+      await system.vms.registerLocalHost(environment.hostName, machine.libvirt.uri);
+    }
     welcome(environment, system, machine, logFile);
     await stopWanted;
     say('\nStopping. Guests keep running.');

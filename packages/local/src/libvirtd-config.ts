@@ -33,9 +33,11 @@ log_outputs = "3:stderr"
 `;
 
 /** QEMU's configuration; without virtlogd, libvirt writes consoles to files by itself. */
-const qemuConfiguration = (user?: { name: string; group: string }): string =>
+const qemuConfiguration = (user?: { name: string; group: string }, hideKvm = false): string =>
   [
     ...(user ? [`user = "${user.name}"`, `group = "${user.group}"`] : []),
+    // libvirt builds a /dev for each guest by moving what is mounted in ours, and can't move the file over kvm
+    ...(hideKvm ? ['namespaces = []'] : []),
     'seccomp_sandbox = 1',
     'stdio_handler = "file"',
     'vnc_listen = "127.0.0.1"',
@@ -43,16 +45,23 @@ const qemuConfiguration = (user?: { name: string; group: string }): string =>
   ].join('\n');
 
 /** The directories of a private system libvirtd below `dir`; returns `dir`. */
-export function preparePrivateDirectories(dir: string, hostUuid: string): string {
+export function preparePrivateDirectories(dir: string, hostUuid: string, hideKvm: boolean): string {
   for (const name of ['etc', 'lib', 'cache', 'log']) mkdirSync(join(dir, name), { recursive: true, mode: 0o755 });
   mkdirSync(join(dir, 'run'), { recursive: true, mode: 0o700 });
   chmodSync(join(dir, 'run'), 0o700); // the sockets are for root alone
   const filters = '/etc/libvirt/nwfilter';
   if (existsSync(filters)) cpSync(filters, join(dir, 'etc/nwfilter'), { recursive: true, force: false });
   writeFileSync(join(dir, 'etc/libvirtd.conf'), daemonConfiguration(hostUuid));
-  writeFileSync(join(dir, 'etc/qemu.conf'), qemuConfiguration(qemuUser()));
+  writeFileSync(join(dir, 'etc/qemu.conf'), qemuConfiguration(qemuUser(), hideKvm));
   return dir;
 }
+
+/**
+ * A /dev/kvm that QEMU's user may open but no guest can use makes libvirt throw away what it knows of QEMU and ask
+ * again, for seconds, at every definition (libvirt, src/qemu/qemu_capabilities.c, virQEMUCapsIsValid). A file that
+ * this user can't open stands for none.
+ */
+const HIDE_KVM = '[ ! -e /dev/kvm ] || { : > "$0/no-kvm"; chmod 000 "$0/no-kvm"; mount --bind "$0/no-kvm" /dev/kvm; }';
 
 /**
  * libvirtd in a mount namespace of its own, with our directories in place of the system's. Mounts of the
@@ -64,9 +73,7 @@ export function enterPrivateDirectories(dir: string, hideKvm: boolean): Program 
     `mkdir -p ${place}`,
     `mount --bind "$0/${name}" ${place}`,
   ]);
-  // A /dev/kvm that QEMU's user may open but no guest can use makes libvirt throw away what it knows of QEMU and ask
-  // again, for seconds, at every definition (virQEMUCapsIsValid). A file that this user can't open stands for none.
-  if (hideKvm) steps.push('[ ! -e /dev/kvm ] || { : > "$0/no-kvm"; chmod 000 "$0/no-kvm"; mount --bind "$0/no-kvm" /dev/kvm; }');
+  if (hideKvm) steps.push(HIDE_KVM);
   const script = ['set -e', ...steps, 'exec "$@"'].join('\n');
   const daemon = reaped('libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid');
   return {

@@ -92,7 +92,7 @@ async function startOwn(
   rmSync(socketPath, { force: true });
   const program =
     kind === 'private'
-      ? enterPrivateDirectories(preparePrivateDirectories(dir, hostUuid), hideKvm)
+      ? enterPrivateDirectories(preparePrivateDirectories(dir, hostUuid, hideKvm), hideKvm)
       : preparePrivateSession(dir, hostUuid);
   const launcher = join(dir, 'launcher.pid');
   const launched = await startChild({ ...program, pidFile: launcher, logFile });

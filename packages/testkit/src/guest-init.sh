@@ -21,7 +21,12 @@ after() {
 while read -r module; do insmod "/lib/modules/$module" 2>/dev/null; done </lib/modules/order
 ifconfig lo 127.0.0.1 up
 [ ! -e /sys/class/net/eth0 ] || ifconfig eth0 up
-for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/input/event0 ] || sleep 0.1; done
+# acpid listens to the inputs that are there when it starts, and the keyboard comes before the power button
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  button=$(grep -A5 'Name="Power Button"' /proc/bus/input/devices | grep -o 'event[0-9]*')
+  [ -n "$button" ] && [ -e "/dev/input/$button" ] && break
+  sleep 0.1
+done
 acpid -d >/dev/null 2>&1 & # runs /etc/acpi/PWRF/00000080 when the power button is pressed
 echo "NOVA-UP $(cut -d' ' -f1 /proc/uptime)" >/dev/console
 after nova.poweroff 'poweroff -f'

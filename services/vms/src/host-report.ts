@@ -32,15 +32,17 @@ export function hostUuid(capabilities: string): string {
 
 /** Reads what a host is and has. */
 export async function readHost(connection: Connection, host: HostRecord, { overcommit, isAccelerated }: HostPolicy): Promise<HostReport> {
-  const [capabilities, type, version, libVersion, node, accelerated] = await Promise.all([
+  const [capabilities, type, version, libVersion, node, memoryStats, accelerated] = await Promise.all([
     connection.capabilities(),
     connection.type(),
     connection.version(),
     connection.libVersion(),
     connection.node.info(),
+    connection.node.memoryStats(),
     isAccelerated(host),
   ]);
-  const memory = node.memoryKiB * 1024;
+  // libvirt's node information counts what the firmware lists; the kernel's total is what there is (memory may be hot-plugged)
+  const memory = (memoryStats['total'] ?? node.memoryKiB) * 1024;
   return {
     libvirtUuid: hostUuid(capabilities),
     hypervisorType: type,

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { requirePermission, type Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { parseUri, Unsupported } from '@novacron/libvirt';
@@ -64,5 +65,16 @@ export async function insertLocalHost(database: Database, name: string, uri: str
     } catch (error) {
       if (!(error instanceof DomainError) || error.code !== 'ALREADY_EXISTS' || number === 100) throw error;
     }
+  }
+}
+
+const SEEN_MS = 20_000;
+const LOOK_MS = 50;
+
+/** Resolves when the host is no longer offline, or when that took too long to go on waiting: it may still come. */
+export async function waitUntilSeen(database: Database, uri: string): Promise<void> {
+  for (const startedAt = performance.now(); performance.now() - startedAt < SEEN_MS; await delay(LOOK_MS)) {
+    const host = await database.host.findUnique({ where: { uri }, select: { state: true } });
+    if (host?.state !== 'OFFLINE') return;
   }
 }

@@ -26,7 +26,8 @@ describe('a verb begins only in the states of its row', () => {
 
 describe('the state', () => {
   it('is the verb in flight, else what was seen', () => {
-    for (const verb of VM_VERBS) expect(stateOf('STOPPED', verb)).toBe(RULES[verb].via);
+    for (const verb of VM_VERBS) expect(stateOf('NONE', verb)).toBe(RULES[verb].via);
+    expect(stateOf('STOPPED', 'create')).toBe('PROVISIONING');
     expect(stateOf('RUNNING', null)).toBe('RUNNING');
     expect(stateOf('MISSING', null)).toBe('ERROR');
     expect(stateOf('NONE', null)).toBe('UNKNOWN');

@@ -57,7 +57,11 @@ const AT_REST: Record<ObservedState, VmState> = {
 };
 
 /** The state that the graph shows: that of the verb in flight, else what libvirt last said. */
-export const stateOf = (observed: ObservedState, verb: VmVerb | null): VmState => (verb === null ? AT_REST[observed] : RULES[verb].via);
+export function stateOf(observed: ObservedState, verb: VmVerb | null): VmState {
+  if (verb === null) return AT_REST[observed];
+  // a new VM waits until its host has something of it
+  return verb === 'create' && observed !== 'NONE' ? 'PROVISIONING' : RULES[verb].via;
+}
 
 /** Why a VM at rest is in a state that needs explaining. */
 export const reasonOf = (observed: ObservedState, reason: string | null): string | null =>

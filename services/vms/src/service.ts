@@ -8,7 +8,7 @@ import type { VmsContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
 import type { HostPolicy } from './host-report.ts';
 import { createLoaders } from './loaders.ts';
-import { insertLocalHost } from './register-host.ts';
+import { insertLocalHost, waitUntilSeen } from './register-host.ts';
 import { listHostRecords, setUnattendedHostsOffline } from './store/hosts.ts';
 import { attachHost, startServiceWorker } from './worker.ts';
 
@@ -28,7 +28,7 @@ export interface VmsService {
   readonly subgraph: Subgraph;
   /** Every host of the fleet: who may be its agent asks for its lease. */
   listHosts(): Promise<HostRecord[]>;
-  /** Takes this machine into the fleet, if its URI is not there yet. Idempotent. */
+  /** Takes this machine into the fleet, if its URI is not there yet, and waits a little for it to be seen. Idempotent. */
   registerLocalHost(name: string, uri: string): Promise<void>;
   /** What runs beside a host. */
   readonly attachHost: AttachHost;
@@ -64,6 +64,7 @@ export function createVmsService(options: VmsOptions): VmsService {
     async registerLocalHost(name, uri) {
       await insertLocalHost(database, name, uri);
       options.onHostRegistered?.();
+      await waitUntilSeen(database, uri);
     },
     attachHost: attachHost(context),
     start() {

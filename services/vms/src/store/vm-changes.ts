@@ -24,24 +24,38 @@ export async function lockVm(tx: Tx, id: VmId): Promise<VmRow> {
   return vm;
 }
 
-/** Writes a change of a locked VM and tells it, once: generation and state follow from the rest. */
-export async function changeVm(tx: Tx, before: VmRow, change: Omit<VmUpdateInput, 'state' | 'generation'>, type?: 'vm.drifted' | 'vm.deleted'): Promise<VmRow> {
-  const observed = (change.observed ?? before.observed) as VmRow['observed']; // changes here are plain values, not operations on them
-  const verb = (change.operationVerb === undefined ? before.operationVerb : change.operationVerb) as VmVerb | null;
-  const state = change.deletedAt ? 'DELETED' : before.state === 'PROVISIONING' && verb === 'create' ? 'PROVISIONING' : stateOf(observed, verb);
-  const after = await tx.vm.update({ where: { id: before.id }, data: { ...change, state, generation: before.generation + 1 } });
-  await emit(tx, {
-    type: type ?? 'vm.changed',
-    entityId: after.id as VmId,
-    tenantId: after.tenantId as TenantId,
-    before: factsOf(before),
-    after: factsOf(after),
-  });
+type Change = Omit<VmUpdateInput, 'state' | 'generation'>;
+
+/**
+ * What of a row is news when it changes. While an operation is in flight, what is seen on the way is not: its end is.
+ */
+const shown = (vm: VmRow): string =>
+  JSON.stringify([vm.name, vm.state, vm.desiredState, vm.tags, vm.hostId, vm.deletedAt, ...(vm.operationVerb === null ? [vm.stateReason, vm.startedAt] : [])]);
+
+/**
+ * Writes a change of a locked VM. Its state follows from the rest; where that shows, the generation grows and the
+ * change is told.
+ */
+export async function changeVm(tx: Tx, before: VmRow, change: Change, type?: 'vm.drifted' | 'vm.deleted'): Promise<VmRow> {
+  const next = { ...before, ...change } as VmRow; // changes here are plain values, not operations on them
+  const state = next.deletedAt ? 'DELETED' : stateOf(next.observed, next.operationVerb as VmVerb | null);
+  const isNews = shown({ ...next, state }) !== shown(before);
+  const generation = before.generation + (isNews ? 1 : 0);
+  const after = await tx.vm.update({ where: { id: before.id }, data: { ...change, state, generation } });
+  if (isNews) {
+    await emit(tx, {
+      type: type ?? 'vm.changed',
+      entityId: after.id as VmId,
+      tenantId: after.tenantId as TenantId,
+      before: factsOf(before),
+      after: factsOf(after),
+    });
+  }
   return after;
 }
 
 /** What an observation makes of a row: what changes, or null when an older or equal report must lose. */
-function changeByObservation(vm: VmRow, seen: Observation): VmUpdateInput | null {
+function changeByObservation(vm: VmRow, seen: Observation): Change | null {
   const newer = BigInt(seen.epoch) > vm.observedEpoch || (BigInt(seen.epoch) === vm.observedEpoch && BigInt(seen.seq) > vm.observedSeq);
   if (!newer) return null;
   const order = { observedEpoch: BigInt(seen.epoch), observedSeq: BigInt(seen.seq) };
@@ -65,11 +79,7 @@ export async function recordObservation(database: Database, vmId: VmId, seen: Ob
     const expected = seen.observed === 'MISSING' && (vm?.operationVerb === 'create' || vm?.operationVerb === 'delete');
     const change = vm && !expected ? changeByObservation(vm, seen) : null;
     if (!vm || !change) return;
-    const verb = vm.operationVerb as VmVerb | null;
-    // A report that shows nothing new only moves the order on; it is no change and no event.
-    const shows = change.observed !== undefined && (change.observed !== vm.observed || (verb === null && change.stateReason !== vm.stateReason));
-    if (!shows) return void (await tx.vm.update({ where: { id: vm.id }, data: change }));
-    const drifted = change.observed !== vm.observed && isDrift(seen.observed, vm.desiredState, verb);
+    const drifted = change.observed !== undefined && change.observed !== vm.observed && isDrift(seen.observed, vm.desiredState, vm.operationVerb as VmVerb | null);
     await changeVm(tx, vm, change, drifted ? 'vm.drifted' : undefined);
   });
 }
@@ -77,8 +87,7 @@ export async function recordObservation(database: Database, vmId: VmId, seen: Ob
 /** A step of the operation in flight reports; with `ends`, the VM is at rest again. */
 export async function recordStepObservation(tx: Tx, vmId: VmId, seen: Observation, ends: boolean): Promise<void> {
   const vm = await lockVm(tx, vmId);
-  const change = { ...changeByObservation(vm, seen), ...(ends ? { operationId: null, operationVerb: null, forceStop: false } : {}) };
-  if (ends || change.observed !== undefined) await changeVm(tx, vm, change);
+  await changeVm(tx, vm, { ...changeByObservation(vm, seen), ...(ends ? { operationId: null, operationVerb: null, forceStop: false } : {}) });
 }
 
 /** Takes the VM for an operation: its state becomes the verb's until the operation ends. */
