@@ -1,44 +1,23 @@
 /**
  * npm test: every check, then every test. The last line says how many passed and how many failed, checks
- * and tests together. With arguments (parts of test files' paths) it runs just those tests.
+ * and tests together. With arguments (parts of test files' paths) it runs just those tests; --full adds the slow ones,
+ * --coverage measures what they reach.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
-interface Check {
-  name: string;
-  /** A program of node_modules/.bin, or a path, and its arguments; it fails by its exit code. */
-  command: readonly [string, ...string[]];
-}
-
-/** What must hold besides the tests. Cheap ones first. */
-const CHECKS: readonly Check[] = [
-  { name: 'types', command: ['tsc', '-p', '.'] },
-  { name: 'lint', command: ['oxlint', '--deny-warnings'] },
-];
+import { env, root, runChecks } from './checks.ts';
 
 interface Count {
   passed: number;
   failed: number;
 }
 
-const root = join(import.meta.dirname, '..');
-const filters = process.argv.slice(2);
-
-/** Children get our PATH with the project's programs first, Node 24 among them. */
-const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}` };
-
-function runCheck({ name, command: [program, ...args] }: Check): boolean {
-  const started = performance.now();
-  const result = spawnSync(program, args, { cwd: root, env, encoding: 'utf8' });
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const passed = result.status === 0;
-  console.log(`${passed ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)`);
-  if (!passed) console.log(result.error?.message ?? `${result.stdout}${result.stderr}`.trimEnd());
-  return passed;
-}
+const flags = new Set(process.argv.slice(2).filter((argument) => argument.startsWith('--')));
+const filters = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+/** Tests that take too long for every day. */
+const FULL = 'full.test.ts';
 
 /** The parts of vitest's JSON report that count; its shape is that of Jest's. */
 interface Report {
@@ -52,7 +31,15 @@ function runTests(): Count {
   const reports = mkdtempSync(join(tmpdir(), 'novacron-report-'));
   const file = join(reports, 'report.json');
   try {
-    const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...filters];
+    const args = [
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+      ...(flags.has('--coverage') ? ['--coverage'] : []),
+      ...(flags.has('--full') ? [] : ['--exclude', `**/*.${FULL}`]),
+      ...filters,
+    ];
     const { status } = spawnSync('vitest', args, { cwd: root, env, stdio: 'inherit' });
     const report = readReport(file);
     if (report === undefined) return { passed: 0, failed: 1 };
@@ -74,9 +61,9 @@ function readReport(file: string): Report | undefined {
   }
 }
 
-const checks = filters.length > 0 ? [] : CHECKS.map(runCheck);
+const checks = filters.length > 0 ? { passed: 0, failed: 0 } : runChecks();
 const tests = runTests();
-const passed = tests.passed + checks.filter(Boolean).length;
-const failed = tests.failed + checks.filter((held) => !held).length;
+const passed = tests.passed + checks.passed;
+const failed = tests.failed + checks.failed;
 process.exitCode = failed === 0 ? 0 : 1;
 console.log(`${passed} passed, ${failed} failed`);

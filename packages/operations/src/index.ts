@@ -21,6 +21,6 @@ export {
   type Sql,
   type TenantQuota,
 } from './kernel.ts';
-export { GaveUp, plan, type Step, type StepDeclaration, type StepRun } from './steps.ts';
+export { GaveUp, plan, type AnyStep, type Step, type StepDeclaration, type StepRun } from './steps.ts';
 export { startWorker, type OperationsWorker, type WorkerOptions } from './worker.ts';
 export { startSweeper, type Sweeper, type SweeperOptions } from './sweeper.ts';

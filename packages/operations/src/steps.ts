@@ -39,6 +39,10 @@ export interface Step<Tx extends Sql, Input = unknown, Output = unknown, Undone 
   commitUndo?(tx: Tx, input: Input, undone: Undone, run: StepRun): Promise<void>;
 }
 
+/** Any step of a service: each has inputs and outputs of its own, typed where a plan is made. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the inputs of a list of steps have no common type
+export type AnyStep<Tx extends Sql> = Step<Tx, any, any, any>;
+
 /** Puts a step into a plan: where it runs, and with what. */
 export const plan = <Input>(
   step: StepDeclaration & { run?(run: StepRun, input: Input): unknown },

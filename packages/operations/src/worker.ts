@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { queueName, type Bells } from './bells.ts';
 import { fromDatabase, StaleClaim } from './database-errors.ts';
 import { claimStep, failStep, heartbeat, recordStep, type Bell, type Claim, type Recorded, type Sql } from './kernel.ts';
-import { GaveUp, type Step, type StepRun } from './steps.ts';
+import { GaveUp, type AnyStep, type Step, type StepRun } from './steps.ts';
 
 const CLAIM_TTL_MS = 15_000;
 const HEARTBEAT_MS = 1_000;
@@ -17,8 +17,7 @@ export interface WorkerOptions<Tx extends Sql> {
   service: string;
   /** The host whose queue this is, with the epoch of the lease under which it is served. */
   host: { id: HostId; epoch: number } | null;
-  // each step has inputs and outputs of its own; what a plan holds was typed where it was made
-  steps: readonly Step<Tx, any, any, any>[];
+  steps: readonly AnyStep<Tx>[];
   /** The service's own database client. */
   sql: Sql;
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;

@@ -2,7 +2,7 @@ import type { VmState } from '@novacron/contracts';
 import { DomainError, isId, type TenantId } from '@novacron/core';
 import { parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, VmRow } from './database.ts';
-import { Prisma } from './generated/prisma/client.ts';
+import type { Prisma } from './generated/prisma/client.ts';
 
 export interface VmFilter {
   states?: readonly VmState[] | null | undefined;

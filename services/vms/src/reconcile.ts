@@ -27,7 +27,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
   /** VMs to look at, and whether there is more to see since the look began. */
   const looking = new Map<VmId, { again: boolean }>();
   const running = new Set<Promise<void>>();
-  let closed = false;
+  const closing = new AbortController();
 
   const track = (work: Promise<void>): void => {
     running.add(work);
@@ -44,13 +44,13 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     const entry = { again: true };
     looking.set(vmId, entry);
     try {
-      while (entry.again && !closed) {
+      while (entry.again && !closing.signal.aborted) {
         entry.again = false;
         await recordObservation(database, vmId, await domains.observe(vmId));
       }
     } catch (error) {
       // The connection went: everything is read again at the next one.
-      if (!closed) logger.warn({ err: fromLibvirt(error), vmId }, 'a VM could not be looked at');
+      if (!closing.signal.aborted) logger.warn({ err: fromLibvirt(error), vmId }, 'a VM could not be looked at');
     } finally {
       looking.delete(vmId);
     }
@@ -72,7 +72,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
         await recordObservation(database, id as VmId, { ...found, ...order } satisfies Observation); // brands are added where rows come in
       }
     } catch (error) {
-      if (closed || agent.connected !== connection) return; // the next connection reads again
+      if (closing.signal.aborted || agent.connected !== connection) return; // the next connection reads again
       const { message } = fromLibvirt(error);
       logger.warn({ err: error }, 'the host could not be read');
       await setHostOffline(database, hostId, message).catch(() => undefined);
@@ -93,7 +93,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
 
   return {
     async close({ force = false } = {}) {
-      closed = true;
+      closing.abort();
       clearInterval(timer);
       unwatch();
       await Promise.allSettled(running);

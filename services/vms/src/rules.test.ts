@@ -13,9 +13,7 @@ describe('a verb begins only in the states of its row', () => {
     delete: ['STOPPED', 'RUNNING', 'PAUSED', 'CRASHED', 'ERROR', 'UNKNOWN'],
   };
   it.each(VM_VERBS.flatMap((verb) => VM_STATES.map((state) => [verb, state] as const)))('%s from %s', (verb, state) => {
-    const reason = refusal(verb, state);
-    expect(reason === null).toBe(allowed[verb].includes(state));
-    if (reason !== null) expect(reason).toContain(state);
+    expect(refusal(verb, state) === null).toBe(allowed[verb].includes(state));
   });
 
   it('says from which states it would', () => {

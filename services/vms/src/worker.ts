@@ -1,5 +1,5 @@
 import { fromLibvirt, type AttachHost } from '@novacron/agent';
-import { startWorker, type Bells, type OperationsWorker, type Step } from '@novacron/operations';
+import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Database, Tx } from './database.ts';
@@ -26,7 +26,7 @@ export interface WorkerContext {
 }
 
 /** The steps that are done beside a host. */
-export const hostSteps = (domains: HostDomains, database: Database): Step<Tx, any, any, any>[] => [ // each has inputs of its own
+export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>[] => [
   defineStep(domains),
   defineOnlyStep(domains),
   startStep(domains),

@@ -18,9 +18,10 @@ export interface HostReport {
 }
 
 export const listHostRecords = async (database: Database): Promise<HostRecord[]> =>
-  (await database.host.findMany({ select: { id: true, name: true, uri: true }, orderBy: { id: 'asc' } })).map((host) => ({
-    ...host,
-    id: host.id as HostId, // brands are added where rows come in
+  (await database.host.findMany({ select: { id: true, name: true, uri: true }, orderBy: { id: 'asc' } })).map(({ id, name, uri }) => ({
+    id: id as HostId, // brands are added where rows come in
+    name,
+    uri,
   }));
 
 /** The constraint's column at fault, if the error is a duplicate. */
