@@ -1,4 +1,5 @@
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { accessSync, chmodSync, constants, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LocalError } from './progress.ts';
 
@@ -98,12 +99,38 @@ export function preparePrivateSession(dir: string, hostUuid: string): Program {
     env: {
       ...process.env,
       PATH: pathWithSbin(),
-      XDG_CONFIG_HOME: at('config'),
+      XDG_CONFIG_HOME: join(shortLink(dir), 'config'),
       XDG_CACHE_HOME: at('cache'),
       XDG_DATA_HOME: at('data'),
       XDG_RUNTIME_DIR: at('run'),
     },
   };
+}
+
+/**
+ * The same directory under a short name. A session's libvirtd keeps its guests' sockets far below XDG_CONFIG_HOME, and a
+ * socket's path has room for 107 bytes (unix(7)): from a home directory it would not fit.
+ */
+function shortLink(dir: string): string {
+  const user = process.getuid?.() ?? 0;
+  const parent = [`/run/user/${user}`, '/tmp'].find((place) => isWritable(place)) ?? '/tmp';
+  const link = join(parent, `nc-${user}-${createHash('sha256').update(dir).digest('hex').slice(0, 6)}`);
+  try {
+    symlinkSync(dir, link);
+  } catch (error) {
+    const isOurs = (error as NodeJS.ErrnoException).code === 'EEXIST' && lstatSync(link).uid === user && readlinkSync(link) === dir;
+    if (!isOurs) throw new LocalError(`${link} is in the way: it should lead to ${dir}.`);
+  }
+  return link;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** See subreaper.pl. Perl is on every Debian and Ubuntu (perl-base is essential); elsewhere it goes without. */

@@ -13,6 +13,8 @@ export interface DomainSpec {
   boot: KernelBoot;
   /** KVM, or plain emulation (TCG). */
   accelerated: boolean;
+  /** Does the host's libvirt set owners of files (DAC)? One without root does not. */
+  setsOwners: boolean;
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
@@ -24,7 +26,7 @@ const text = (value: string): string => value.replace(/[&<>'"]/g, (character) =>
  * `seclabel none` for DAC: libvirt otherwise changes the owner of kernel and initrd while the guest runs, and they
  * are not ours. It leaves the user that QEMU runs as alone: that is the daemon's own configuration.
  */
-export function domainXml({ vmId, tenantId, name, vcpus, memory, boot, accelerated }: DomainSpec): string {
+export function domainXml({ vmId, tenantId, name, vcpus, memory, boot, accelerated, setsOwners }: DomainSpec): string {
   return `<domain type='${accelerated ? 'kvm' : 'qemu'}'>
   <name>${domainName(vmId)}</name>
   <uuid>${vmId}</uuid>
@@ -51,8 +53,7 @@ export function domainXml({ vmId, tenantId, name, vcpus, memory, boot, accelerat
     <memballoon model='virtio'><stats period='5'/></memballoon>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
     <panic model='isa'/>
-  </devices>
-  <seclabel type='none' model='dac'/>
+  </devices>${setsOwners ? "\n  <seclabel type='none' model='dac'/>" : ''}
 </domain>
 `;
 }

@@ -14,20 +14,24 @@ export interface HostPolicy {
 
 const versionText = ({ major, minor, release }: Version): string => `${major}.${minor}.${release}`;
 
-const parser = new XMLParser({ ignoreAttributes: true, processEntities: false });
+const parser = new XMLParser({ ignoreAttributes: true, processEntities: false, isArray: (name) => name === 'secmodel' });
 
-/** The host's UUID from libvirt's capabilities (https://libvirt.org/formatcaps.html). UNAVAILABLE when they can't be read. */
-export function hostUuid(capabilities: string): string {
-  let uuid: unknown;
+/** libvirt's capabilities (https://libvirt.org/formatcaps.html) as the parser gives them: any of it may be missing. */
+interface Capabilities {
+  capabilities?: { host?: { uuid?: unknown; secmodel?: { model?: unknown }[] } };
+}
+
+/** What we need of a host's capabilities. UNAVAILABLE when they can't be read. */
+export function readCapabilities(xml: string): { uuid: string; setsOwners: boolean } {
+  let host: NonNullable<Capabilities['capabilities']>['host'];
   try {
-    // Every step may be missing: it is another program's text.
-    const parsed = parser.parse(capabilities, true) as { capabilities?: { host?: { uuid?: unknown } } };
-    uuid = parsed.capabilities?.host?.uuid;
+    host = (parser.parse(xml, true) as Capabilities).capabilities?.host;
   } catch (error) {
     throw new DomainError('UNAVAILABLE', 'libvirt describes this host in XML that is malformed.', { cause: error });
   }
+  const uuid = host?.uuid;
   if (typeof uuid !== 'string' || !isId(uuid)) throw new DomainError('UNAVAILABLE', 'libvirt does not say which host this is.');
-  return uuid.toLowerCase();
+  return { uuid: uuid.toLowerCase(), setsOwners: host?.secmodel?.some(({ model }) => model === 'dac') ?? false };
 }
 
 /** Reads what a host is and has. */
@@ -44,7 +48,7 @@ export async function readHost(connection: Connection, host: HostRecord, { overc
   // libvirt's node information counts what the firmware lists; the kernel's total is what there is (memory may be hot-plugged)
   const memory = (memoryStats['total'] ?? node.memoryKiB) * 1024;
   return {
-    libvirtUuid: hostUuid(capabilities),
+    libvirtUuid: readCapabilities(capabilities).uuid,
     hypervisorType: type,
     hypervisorVersion: versionText(version),
     libvirtVersion: versionText(libVersion),

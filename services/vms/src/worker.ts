@@ -39,11 +39,11 @@ export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>
 ];
 
 /** The queue of the steps that need no host. */
-export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext): OperationsWorker =>
+export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext, steps: Step<Tx, any, any, any>[] = [holdStep]): OperationsWorker =>
   startWorker<Tx>({
     service: 'vms',
     host: null,
-    steps: [holdStep],
+    steps,
     sql: database,
     transaction: (work) => database.$transaction(work),
     bells,
@@ -53,14 +53,14 @@ export const startServiceWorker = ({ database, bells, redis, logger }: WorkerCon
 
 /** What this service runs beside a host: the queue of its steps, and the reconciler of its VMs. */
 export const attachHost =
-  ({ database, bells, redis, logger, bootDirectories, hostPolicy }: WorkerContext): AttachHost =>
+  ({ database, bells, redis, logger, bootDirectories, hostPolicy }: WorkerContext, makeSteps: typeof hostSteps = hostSteps): AttachHost =>
   (agent) => {
     const domains = createHostDomains(agent, bootDirectories);
     const reconciler = startReconciler({ database, domains, agent, policy: hostPolicy, logger });
     const worker = startWorker<Tx>({
       service: 'vms',
       host: { id: agent.host.id, epoch: agent.epoch },
-      steps: hostSteps(domains, database),
+      steps: makeSteps(domains, database),
       sql: database,
       transaction: (work) => database.$transaction(work),
       bells,

@@ -2,16 +2,18 @@ import { UNDEFINE } from '@novacron/libvirt';
 import type { StepDeclaration } from '@novacron/operations';
 import { resolveBootFiles, type KernelBoot } from '../boot-files.ts';
 import { domainXml, type DomainSpec } from '../domain-xml.ts';
+import { readCapabilities } from '../host-report.ts';
 import { isGone, type HostDomains } from '../host-context.ts';
 import { hostStep, type VmInput } from './steps.ts';
 
-export type DefineInput = Omit<DomainSpec, 'boot'> & VmInput & { kernel: KernelBoot };
+export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot };
 
 /** Gives the host the domain's definition. Defining again what is defined changes nothing. */
 export async function defineDomain(host: HostDomains, { kernel, ...spec }: DefineInput): Promise<void> {
   const boot = await resolveBootFiles(kernel, host.bootDirectories);
   const connection = await host.agent.connection();
-  await connection.domains.define(domainXml({ ...spec, boot }));
+  const { setsOwners } = readCapabilities(await connection.capabilities());
+  await connection.domains.define(domainXml({ ...spec, boot, setsOwners }));
 }
 
 /** Everything of the domain that libvirt keeps. */
