@@ -7,7 +7,7 @@ import { checkBootPath, type KernelBoot } from './boot-files.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planCreate } from './operations/create.ts';
-import { checkCmdline, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
+import { checkCmdline, checkIdempotencyKey, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
 import { claimHost } from './store/host-claims.ts';
 import { hostFacts } from './store/host-facts.ts';
 import { insertVm } from './store/vm-life.ts';
@@ -114,7 +114,7 @@ export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories
 export async function planVm(database: Database, viewer: Viewer | null, input: CreateVmInput, bootDirectories: readonly string[]): Promise<StoredPlacement> {
   const checked = checkInput(requireViewer(viewer), input, bootDirectories);
   await requireHost(database, checked.placement.hostId);
-  return { ...place(checked.placement, await hostFacts(database)), decidedAt: new Date().toISOString() };
+  return { ...place(checked.placement, await hostFacts(database, checked.placement)), decidedAt: new Date().toISOString() };
 }
 
 /** The host that was asked for must be one. */
@@ -129,7 +129,7 @@ async function requireHost(sql: Database | Tx, hostId: string | undefined): Prom
 /** Decides and claims; decides again when the chosen host's room was taken meanwhile. NO_CAPACITY names the nearest miss. */
 async function claimPlace(tx: Tx, request: PlacementRequest): Promise<Decision & { chosenHostId: string }> {
   for (let attempt = 1; ; attempt += 1) {
-    const facts = await hostFacts(tx);
+    const facts = await hostFacts(tx, request);
     const decision = place(request, facts);
     const { chosenHostId } = decision;
     if (chosenHostId === null || attempt > TRIES) throw new DomainError('NO_CAPACITY', nearestMiss(request, facts));
@@ -146,6 +146,7 @@ export async function createVm(
 ): Promise<{ vmId: VmId; operationId: OperationId; bell: Bell | null }> {
   const { userId } = requireViewer(viewer);
   const checked = checkInput(requireViewer(viewer), input, bootDirectories);
+  if (input.idempotencyKey != null) checkIdempotencyKey(input.idempotencyKey);
   const result = { vmId: newId<VmId>(), operationId: newId<OperationId>() };
   try {
     return await database.$transaction(async (tx) => {

@@ -1,6 +1,6 @@
 import { VM_STATES, type VmState } from '@novacron/contracts';
 import { describe, expect, it } from 'vitest';
-import { believes, checkCmdline, checkMemory, checkName, checkTags, checkVcpus, isDrift, reasonOf, refusal, RULES, stateOf, VM_VERBS, type VmVerb } from './rules.ts';
+import { believes, checkCmdline, checkIdempotencyKey, checkMemory, checkName, checkTags, checkVcpus, isDrift, reasonOf, refusal, RULES, stateOf, VM_VERBS, type VmVerb } from './rules.ts';
 
 describe('a verb begins only in the states of its row', () => {
   const allowed: Record<VmVerb, VmState[]> = {
@@ -66,4 +66,7 @@ describe('input', () => {
     expect(() => checkTags(tags)).toThrow(expect.objectContaining({ field: 'tags' })));
   it.each(['a\nb', '\u0000', 'x'.repeat(2049)])('refuses a command line', (cmdline) =>
     expect(() => checkCmdline(cmdline)).toThrow(expect.objectContaining({ field: 'kernel.cmdline' })));
+  it.each(['', 'x'.repeat(256)])('refuses an idempotency key', (key) =>
+    expect(() => checkIdempotencyKey(key)).toThrow(expect.objectContaining({ field: 'idempotencyKey' })));
+  it('takes a UUID as an idempotency key', () => expect(checkIdempotencyKey('8f6b2c1e-0000-4000-8000-00000000abcd')).toHaveLength(36));
 });

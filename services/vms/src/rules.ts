@@ -92,6 +92,7 @@ export const LIMITS = {
   memory: { least: 16 * MIB, most: 16 * 2 ** 40 },
   tags: { most: 50 },
   cmdline: { most: 2048 },
+  idempotencyKey: { most: 255 },
 } as const;
 
 const bad = (field: string, message: string): never => {
@@ -126,4 +127,9 @@ export function checkCmdline(cmdline: string): string {
   if (cmdline.length > LIMITS.cmdline.most) bad('kernel.cmdline', `A kernel command line has at most ${LIMITS.cmdline.most} characters.`);
   // eslint-disable-next-line no-control-regex -- control characters are what it is about: XML 1.0 has none of them
   return /[\u0000-\u001f\u007f]/.test(cmdline) ? bad('kernel.cmdline', 'A kernel command line has no control characters.') : cmdline;
+}
+
+export function checkIdempotencyKey(key: string): string {
+  const { most } = LIMITS.idempotencyKey;
+  return key.length >= 1 && key.length <= most ? key : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters.`);
 }

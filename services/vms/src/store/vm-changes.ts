@@ -75,8 +75,8 @@ function changeByObservation(vm: VmRow, seen: Observation): Change | null {
 export async function recordObservation(database: Database, vmId: VmId, seen: Observation): Promise<void> {
   await database.$transaction(async (tx) => {
     const vm = await lockVm(tx, vmId).catch(() => null);
-    // A domain that is not there yet, or no longer, is what these verbs are about.
-    const expected = seen.observed === 'MISSING' && (vm?.operationVerb === 'create' || vm?.operationVerb === 'delete');
+    // While it is being made, a domain is missing because it is not there yet.
+    const expected = seen.observed === 'MISSING' && vm?.operationVerb === 'create';
     const change = vm && !expected ? changeByObservation(vm, seen) : null;
     if (!vm || !change) return;
     const drifted = change.observed !== undefined && change.observed !== vm.observed && isDrift(seen.observed, vm.desiredState, vm.operationVerb as VmVerb | null);
