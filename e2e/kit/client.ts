@@ -1,0 +1,95 @@
+import { Subscription } from './subscription.ts';
+
+// oxlint-disable-next-line typescript/no-explicit-any -- answers have the shape of the test's own document
+export type Loose = Record<string, any>;
+
+export interface GraphError {
+  message: string;
+  path?: (string | number)[];
+  extensions: { code: string; field?: string; retryable?: boolean; requestId?: string };
+}
+
+export interface Answer<Data = Loose> {
+  status: number;
+  data: Data | null;
+  errors: GraphError[];
+}
+
+/** An answer with errors where the test expected none. */
+export class GraphFailure extends Error {
+  override readonly name = 'GraphFailure';
+  readonly errors: readonly GraphError[];
+
+  constructor(document: string, errors: readonly GraphError[]) {
+    super(`${document.trim().split('\n')[0]} ... was answered ${errors.map(({ message, extensions }) => `${extensions?.code}: ${message}`).join('; ')}`);
+    this.errors = errors;
+  }
+
+  get code(): string | undefined {
+    return this.errors[0]?.extensions?.code;
+  }
+}
+
+export interface SignedIn {
+  id: string;
+  email: string;
+  token: string;
+  refreshToken: string;
+}
+
+const LOGIN = `mutation Login($input: LoginInput!) {
+  login(input: $input) { accessToken refreshToken expiresAt user { id email } }
+}`;
+
+/** The public graph, as one person sees it. */
+export class Graph {
+  readonly url: string;
+  readonly token: string | null;
+
+  constructor(url: string, token: string | null = null) {
+    this.url = url;
+    this.token = token;
+  }
+
+  /** The same graph for someone else; null: for nobody. */
+  as(someone: { token: string } | null): Graph {
+    return new Graph(this.url, someone?.token ?? null);
+  }
+
+  /** What the gateway answers, whatever it is. Rejects when it can't be reached. */
+  async ask<Data = Loose>(query: string, variables: object = {}, headers: Record<string, string> = {}): Promise<Answer<Data>> {
+    const response = await fetch(`${this.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }), ...headers },
+      body: JSON.stringify({ query, variables }),
+      signal: AbortSignal.timeout(20_000),
+    });
+    const { data = null, errors = [] } = (await response.json()) as { data?: Data; errors?: GraphError[] };
+    return { status: response.status, data, errors };
+  }
+
+  /** The data of a query or a mutation; an error fails the test. */
+  async run<Data = Loose>(document: string, variables: object = {}): Promise<Data> {
+    const { data, errors } = await this.ask<Data>(document, variables);
+    if (errors.length > 0 || data === null) throw new GraphFailure(document, errors);
+    return data;
+  }
+
+  /** The first error; fails when there is none. */
+  async refused(document: string, variables: object = {}): Promise<GraphError> {
+    const { data, errors } = await this.ask(document, variables);
+    const [error] = errors;
+    if (error === undefined) throw new Error(`${document} was not refused but answered ${JSON.stringify(data)}`);
+    return error;
+  }
+
+  async login(email: string, password: string): Promise<SignedIn> {
+    const { login } = await this.run(LOGIN, { input: { email, password } });
+    return { id: login.user.id, email, token: login.accessToken, refreshToken: login.refreshToken };
+  }
+
+  /** Subscribes; resolves once the gateway has taken it up or refused it. */
+  subscribe<Data = Loose>(document: string, variables: object = {}): Promise<Subscription<Data>> {
+    return Subscription.open<Data>(this, document, variables);
+  }
+}

@@ -1,0 +1,37 @@
+import type { Graph, SignedIn } from './client.ts';
+
+/** Users of every role in the tenant `acme`, and the administrator of another one. */
+export interface People {
+  acme: string;
+  globex: string;
+  platformAdmin: SignedIn;
+  tenantAdmin: SignedIn;
+  operator: SignedIn;
+  viewer: SignedIn;
+  /** tenant_admin of globex: nothing of acme's is there for it. */
+  stranger: SignedIn;
+}
+
+export const ADMIN = { email: 'admin@novacron.test', password: 'correct horse battery' } as const;
+const PASSWORD = 'a password for tests';
+
+/** Makes them as a newcomer would: the administrator makes tenants and users, and each signs in. */
+export async function makePeople(graph: Graph): Promise<People> {
+  const platformAdmin = await graph.login(ADMIN.email, ADMIN.password);
+  const admin = graph.as(platformAdmin);
+  const tenant = async (name: string): Promise<string> =>
+    (await admin.run('mutation ($name: String!) { createTenant(input: { name: $name }) { id } }', { name }))['createTenant'].id;
+  const [acme, globex] = [await tenant('acme'), await tenant('globex')];
+  const user = async (name: string, role: string, tenantId: string): Promise<SignedIn> => {
+    const email = `${name}@novacron.test`;
+    await admin.run('mutation ($input: CreateUserInput!) { createUser(input: $input) { id } }', { input: { email, name, password: PASSWORD, tenantId, role } });
+    return graph.login(email, PASSWORD);
+  };
+  const [tenantAdmin, operator, viewer, stranger] = await Promise.all([
+    user('alice', 'tenant_admin', acme),
+    user('otto', 'operator', acme),
+    user('vera', 'viewer', acme),
+    user('greta', 'tenant_admin', globex),
+  ]);
+  return { acme, globex, platformAdmin, tenantAdmin, operator, viewer, stranger };
+}
