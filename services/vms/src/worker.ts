@@ -39,7 +39,7 @@ export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>
 ];
 
 /** The queue of the steps that need no host. */
-export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext, steps: Step<Tx, any, any, any>[] = [holdStep]): OperationsWorker =>
+export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext, steps: readonly AnyStep<Tx>[] = [holdStep]): OperationsWorker =>
   startWorker<Tx>({
     service: 'vms',
     host: null,
