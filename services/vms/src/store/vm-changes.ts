@@ -60,8 +60,9 @@ function changeByObservation(vm: VmRow, seen: Observation): Change | null {
   if (!newer) return null;
   const order = { observedEpoch: BigInt(seen.epoch), observedSeq: BigInt(seen.seq) };
   if (!believes(vm.observed, seen.observed, seen.reason)) return order;
-  const started = seen.observed === 'RUNNING' && !['RUNNING', 'PAUSED'].includes(vm.observed);
   const off = !['RUNNING', 'PAUSED'].includes(seen.observed);
+  // libvirt starts a guest held and lets it go when it is ready: who looks in between sees it PAUSED first.
+  const started = !off && !['RUNNING', 'PAUSED'].includes(vm.observed);
   return {
     ...order,
     observed: seen.observed,
