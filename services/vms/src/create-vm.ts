@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { DomainError, isId, newId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { chargeQuota, claimIdempotencyKey, submit, type Bell } from '@novacron/operations';
 import { nearestMiss, place, STRATEGIES, type Decision, type PlacementRequest, type Strategy } from '@novacron/placement';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
@@ -53,10 +53,16 @@ const DEFAULTS = { vcpus: 1, memory: 512 * 2 ** 20 } as const;
 /** How often a decision is made anew because someone else was faster. */
 const TRIES = 8;
 
+/** An id of the input, or NOT_FOUND with its field. */
+function idOf(value: string, what: string, field: string): string {
+  if (!isId(value)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, { field });
+  return value.toLowerCase();
+}
+
 /** The tenant that a new VM is for: the one named, else the viewer's only one. */
 function tenantFor(viewer: Viewer, tenantId: string | null | undefined): TenantId {
   if (tenantId != null) {
-    const id = parseId<TenantId>(tenantId, 'tenant');
+    const id = idOf(tenantId, 'tenant', 'tenantId') as TenantId; // a brand exists only for the compiler
     if (!seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
     return id;
   }
@@ -79,9 +85,9 @@ function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): Pl
     vcpus,
     memory,
     strategy: known,
-    hostId: hostId ?? undefined,
-    affinity: affinity ?? undefined,
-    antiAffinity: antiAffinity ?? undefined,
+    hostId: hostId == null ? undefined : idOf(hostId, 'host', 'placement.hostId'),
+    affinity: affinity?.map((id) => idOf(id, 'VM', 'placement.affinity')),
+    antiAffinity: antiAffinity?.map((id) => idOf(id, 'VM', 'placement.antiAffinity')),
     requireLabels: isObject ? (requireLabels as Record<string, unknown>) : undefined, // just checked to be an object
   };
 }
@@ -113,17 +119,24 @@ export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories
 /** Where a VM would go now, and why. Nothing is changed. */
 export async function planVm(database: Database, viewer: Viewer | null, input: CreateVmInput, bootDirectories: readonly string[]): Promise<StoredPlacement> {
   const checked = checkInput(requireViewer(viewer), input, bootDirectories);
-  await requireHost(database, checked.placement.hostId);
+  await requireNamed(database, checked);
   return { ...place(checked.placement, await hostFacts(database, checked.placement)), decidedAt: new Date().toISOString() };
 }
 
-/** The host that was asked for must be one. */
-async function requireHost(sql: Database | Tx, hostId: string | undefined): Promise<void> {
-  if (hostId === undefined) return;
-  const id = parseId(hostId, 'host');
-  if (!(await sql.host.findUnique({ where: { id }, select: { id: true } }))) {
+/** The host that was asked for must be one; VMs to be near or far from are the tenant's own. NOT_FOUND with the field. */
+async function requireNamed(sql: Database | Tx, { tenantId, placement }: CheckedInput): Promise<void> {
+  const { hostId, affinity = [], antiAffinity = [] } = placement;
+  if (hostId !== undefined && !(await sql.host.findUnique({ where: { id: hostId }, select: { id: true } }))) {
     throw new DomainError('NOT_FOUND', 'There is no host with this id.', { field: 'placement.hostId' });
   }
+  const named = [...affinity, ...antiAffinity];
+  if (named.length === 0) return;
+  const rows = await sql.vm.findMany({ where: { id: { in: named }, tenantId, deletedAt: null }, select: { id: true } });
+  const known = new Set(rows.map((vm) => vm.id));
+  const missing = named.findIndex((id) => !known.has(id));
+  if (missing < 0) return;
+  const field = missing < affinity.length ? 'placement.affinity' : 'placement.antiAffinity';
+  throw new DomainError('NOT_FOUND', 'The tenant has no VM with this id.', { field });
 }
 
 /** Decides and claims; decides again when the chosen host's room was taken meanwhile. NO_CAPACITY names the nearest miss. */
@@ -155,7 +168,7 @@ export async function createVm(
         const first = await claimIdempotencyKey(tx, { userId, mutation: 'createVm', key: input.idempotencyKey, inputHash }, result);
         if (first) return { ...first, bell: null };
       }
-      await requireHost(tx, checked.placement.hostId);
+      await requireNamed(tx, checked);
       await chargeQuota(tx, checked.tenantId, { vms: 1, vcpus: checked.vcpus, memory: checked.memory });
       const decision = await claimPlace(tx, checked.placement);
       const placement: StoredPlacement = { ...decision, decidedAt: new Date().toISOString() };
