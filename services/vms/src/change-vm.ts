@@ -1,4 +1,4 @@
-import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
+import { can, requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { submit, type Bell, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
@@ -50,10 +50,12 @@ async function lockForViewer(tx: Tx, { viewer }: RequestContext, id: string, ver
   return vm;
 }
 
-async function requireOnline(tx: Tx, vm: VmRow): Promise<HostRow> {
+async function requireOnline(tx: Tx, { viewer }: RequestContext, vm: VmRow): Promise<HostRow> {
   const host = vm.hostId === null ? null : await tx.host.findUnique({ where: { id: vm.hostId } });
   if (!host) throw new DomainError('UNAVAILABLE', 'The VM is on no host.', { retryable: false });
-  if (host.state === 'OFFLINE') throw new DomainError('UNAVAILABLE', `Host "${host.name}" is offline. ${host.problem ?? ''}`.trim());
+  // why it is offline names paths and other hosts: as with Host.problem, not for everyone
+  const problem = can(viewer, 'host:read') ? (host.problem ?? '') : '';
+  if (host.state === 'OFFLINE') throw new DomainError('UNAVAILABLE', `Host "${host.name}" is offline. ${problem}`.trim());
   return host;
 }
 
@@ -74,7 +76,7 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
     if (verb === 'stop' && !force && vm.state === 'PAUSED') {
       throw new DomainError('INVALID_STATE', 'A paused guest can\'t shut itself down: resume it first, or stop it with force.');
     }
-    const host = await requireOnline(tx, vm);
+    const host = await requireOnline(tx, context, vm);
     const operationId = newId<OperationId>();
     const tenantId = vm.tenantId as TenantId;
     const hold: HoldInput = { vmId, operationId, verb, desiredBefore: vm.desiredState };
