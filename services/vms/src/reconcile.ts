@@ -46,7 +46,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     try {
       while (entry.again && !closing.signal.aborted) {
         entry.again = false;
-        await recordObservation(database, vmId, await domains.observe(vmId));
+        await recordObservation(database, hostId, vmId, await domains.observe(vmId));
       }
     } catch (error) {
       // The connection went: everything is read again at the next one.
@@ -69,7 +69,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
       const rows = await database.vm.findMany({ where: { hostId, deletedAt: null }, select: { id: true, observed: true, stateReason: true } });
       for (const { id } of rows) {
         const found = seen.get(id) ?? ({ observed: 'MISSING', reason: null } as const);
-        await recordObservation(database, id as VmId, { ...found, ...order } satisfies Observation); // brands are added where rows come in
+        await recordObservation(database, hostId, id as VmId, { ...found, ...order } satisfies Observation); // brands are added where rows come in
       }
     } catch (error) {
       if (closing.signal.aborted || agent.connected !== connection) return; // the next connection reads again
@@ -79,16 +79,21 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     }
   };
 
+  /** One after the other: of a connection that was lost and made again, the newer word must be the last. */
+  let reporting = Promise.resolve();
+  const report = (work: () => Promise<void>): void => track((reporting = reporting.then(work)));
+
   const unwatch = agent.watch({
-    onConnected: (connection) => track(resync(connection)),
+    onConnected: (connection) => report(() => resync(connection)),
     onLost: (reason) =>
-      track(setHostOffline(database, hostId, `libvirt can't be reached: ${reason}`).catch((error: unknown) => logger.warn({ err: error }, 'the host could not be marked offline'))),
+      report(() => setHostOffline(database, hostId, `libvirt can't be reached: ${reason}`).catch((error: unknown) => logger.warn({ err: error }, 'the host could not be marked offline'))),
     onLifecycle: (event) => {
       if (isId(event.domain.uuid)) track(look(event.domain.uuid as VmId)); // a domain that is none of ours has no row
     },
   });
   const timer = setInterval(() => {
-    if (agent.connected) track(resync(agent.connected));
+    const { connected } = agent;
+    if (connected) report(() => resync(connected));
   }, RESYNC_MS);
 
   return {

@@ -72,14 +72,18 @@ function changeByObservation(vm: VmRow, seen: Observation): Change | null {
   };
 }
 
-/** The agent reports what it saw. Nothing is undone: a difference from what was asked for is told as drift. */
-export async function recordObservation(database: Database, vmId: VmId, seen: Observation): Promise<void> {
+/**
+ * A host's agent reports what it saw. Nothing is undone: a difference from what was asked for is told as drift. Only the
+ * agent of the VM's own host is heard: the order of observations is that of one host.
+ */
+export async function recordObservation(database: Database, hostId: HostId, vmId: VmId, seen: Observation): Promise<void> {
   await database.$transaction(async (tx) => {
     const vm = await lockVm(tx, vmId).catch(() => null);
+    if (vm?.hostId !== hostId) return;
     // While it is being made, a domain is missing because it is not there yet.
-    const expected = seen.observed === 'MISSING' && vm?.operationVerb === 'create';
-    const change = vm && !expected ? changeByObservation(vm, seen) : null;
-    if (!vm || !change) return;
+    const expected = seen.observed === 'MISSING' && vm.operationVerb === 'create';
+    const change = expected ? null : changeByObservation(vm, seen);
+    if (!change) return;
     const drifted = change.observed !== undefined && change.observed !== vm.observed && isDrift(seen.observed, vm.desiredState, vm.operationVerb as VmVerb | null);
     await changeVm(tx, vm, change, drifted ? 'vm.drifted' : undefined);
   });
