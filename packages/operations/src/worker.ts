@@ -85,7 +85,13 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
         log.warn('the step was taken over by another worker');
         return null;
       }
-      recorded = await settleFailure(claim, held.run, error, log);
+      try {
+        recorded = await settleFailure(claim, held.run, error, log);
+      } catch (refused) {
+        if (!(refused instanceof StaleClaim)) throw refused;
+        log.warn('the step was taken over by another worker while it failed');
+        return null;
+      }
     } finally {
       held.release();
     }
