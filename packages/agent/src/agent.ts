@@ -42,7 +42,8 @@ export function startAgent(options: AgentOptions): AgentProcess {
   const attend = (host: HostRecord): Promise<void> =>
     keepLease({ pool, hostId: host.id, holder, logger, signal: closing.signal }, async (lease) => {
       logger.info({ hostId: host.id, host: host.name, epoch: lease.epoch }, 'agent of the host');
-      await serve(host, lease, options.attach, logger, () => force);
+      // a lease that was lost is another's by now: of this host, nothing is ours to say any more
+      await serve(host, lease, options.attach, logger, () => force || !closing.signal.aborted);
       if (!force) await pool.query('SELECT operations.release_host($1, $2)', [host.id, holder]).catch(() => undefined);
     });
 
