@@ -2,12 +2,12 @@ import { startAgent, type AgentProcess } from '@novacron/agent';
 import { DOMAIN_NAME_PREFIX, domainName, type Role, type Viewer } from '@novacron/contracts';
 import { DomainError, newId, type ErrorRecord, type HostId, type OperationId, type SessionId, type TenantId, type UserId } from '@novacron/core';
 import { postgresPool } from '@novacron/database';
-import { createBells, requestCancel, setQuota, startSweeper, type OperationsWorker, type Resources, type Sql, type Step } from '@novacron/operations';
+import { createBells, requestCancel, setQuota, startSweeper, type AnyStep as AnyStepOf, type OperationsWorker, type Resources, type Sql } from '@novacron/operations';
 import { eventually, guest, migratedDatabase, startLibvirtHosts, startRedis, type Guest, type TestHost, type TestRedis } from '@novacron/testkit';
 import { graphql, type GraphQLError } from 'graphql';
 import pg from 'pg';
 import { pino } from 'pino';
-import { openDatabase } from '../src/database.ts';
+import { openDatabase, type Tx } from '../src/database.ts';
 import { holdStep } from '../src/operations/hold.ts';
 import { createVmsService, type VmsService } from '../src/service.ts';
 import { attachHost, hostSteps, startServiceWorker, type WorkerContext } from '../src/worker.ts';
@@ -15,8 +15,7 @@ import { haltingKernel, type TestKernel } from './halting-kernel.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers have the shape of the test's own query
 export type Loose = Record<string, any>;
-// oxlint-disable-next-line typescript/no-explicit-any -- each step has inputs and outputs of its own
-export type AnyStep = Step<any, any, any, any>;
+export type AnyStep = AnyStepOf<Tx>;
 
 export interface Answer {
   data: Loose;
@@ -65,6 +64,8 @@ export interface TestVms {
   hostIs(name: string, state: 'ONLINE' | 'OFFLINE', timeoutMs?: number): Promise<Loose>;
   /** What virsh says of the VM's domain; 'gone' when there is none. */
   virshState(vmId: string, host?: TestHost): Promise<string>;
+  /** How much of everything there is, to be compared: what was refused has changed none of it. */
+  footprint(): Promise<Loose>;
   /** Fails unless hosts, claims, quotas and operations hold exactly what the living VMs account for. */
   nothingLeftBehind(): Promise<void>;
   close(): Promise<void>;
@@ -159,6 +160,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     },
     hostIs,
     virshState: async (vmId, host = fleet.hosts[0]) => (await host?.virsh('domstate', domainName(vmId)).catch(() => null)) ?? 'gone',
+    footprint: async () => (await sql(FOOTPRINT))[0] ?? {},
     nothingLeftBehind: () => nothingLeftBehind(vms),
     async close() {
       await agent?.close();
@@ -238,6 +240,35 @@ export async function doVerb(vms: TestVms, viewer: Viewer, mutation: string, id:
   const ended = await vms.ended(operationId);
   if (ended.state !== 'SUCCEEDED') throw new Error(`${mutation}: ${ended.error?.message}`);
 }
+
+/** What was refused, and whether it has changed anything all the same. */
+export async function attempt(vms: TestVms, run: () => Promise<{ error: ErrorRecord | null }>): Promise<{ error: ErrorRecord | null; changed: boolean }> {
+  const before = await vms.footprint();
+  const { error } = await run();
+  return { error, changed: JSON.stringify(await vms.footprint()) !== JSON.stringify(before) };
+}
+
+/** A host that is there as far as the tables know, for questions that no hypervisor has to answer. */
+export async function pretendHost(vms: TestVms, name: string, capacity: { vcpus?: number; memoryMiB?: number; labels?: object; state?: string } = {}): Promise<HostId> {
+  const { vcpus = 100, memoryMiB = 100_000, labels = {}, state = 'ONLINE' } = capacity;
+  const id = newId<HostId>();
+  await vms.sql("INSERT INTO operations.host_lease (host_id, holder, epoch, expires_at) VALUES ($1, 'a test', 1, 'infinity')", [id]);
+  await vms.sql(
+    `INSERT INTO vms.host (id, name, uri, hypervisor_type, state, labels, capacity_vcpus, capacity_memory)
+     VALUES ($1, $2, 'qemu+unix:///system?socket=/nowhere/' || $2, 'QEMU', $3::text::vms.host_state, $4, $5, $6::bigint * 1048576)`,
+    [id, name, state, labels, vcpus, memoryMiB],
+  );
+  return id;
+}
+
+const FOOTPRINT = `SELECT
+  (SELECT json_agg(v ORDER BY v.id) FROM vms.vm v) AS vms,
+  (SELECT json_agg(h ORDER BY h.id) FROM (SELECT id, name, allocated_vcpus, allocated_memory FROM vms.host) h) AS hosts,
+  (SELECT json_agg(q ORDER BY q.tenant_id) FROM operations.quota q) AS quotas,
+  (SELECT count(*) FROM operations.operation) AS operations,
+  (SELECT count(*) FROM operations.step) AS steps,
+  (SELECT count(*) FROM operations.idempotency_key) AS keys,
+  (SELECT count(*) FROM operations.outbox) AS events`;
 
 const OBSERVED: Readonly<Record<string, string>> = { running: 'RUNNING', paused: 'PAUSED', 'shut off': 'STOPPED', gone: 'MISSING' };
 
