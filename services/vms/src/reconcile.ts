@@ -66,9 +66,10 @@ export function startReconciler(options: { database: Database; domains: HostDoma
           readState(describeState(Number(params['state.state']), Number(params['state.reason']))),
         ]),
       );
-      const rows = await database.vm.findMany({ where: { hostId, deletedAt: null }, select: { id: true, observed: true, stateReason: true } });
-      for (const { id } of rows) {
+      const rows = await database.vm.findMany({ where: { hostId, deletedAt: null }, select: { id: true, observed: true } });
+      for (const { id, observed } of rows) {
         const found = seen.get(id) ?? ({ observed: 'MISSING', reason: null } as const);
+        if (found.observed === observed) continue; // nearly all of them, nearly always
         await recordObservation(database, hostId, id as VmId, { ...found, ...order } satisfies Observation); // brands are added where rows come in
       }
     } catch (error) {
@@ -88,9 +89,11 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     onLost: (reason) =>
       report(() => setHostOffline(database, hostId, `libvirt can't be reached: ${reason}`).catch((error: unknown) => logger.warn({ err: error }, 'the host could not be marked offline'))),
     onLifecycle: (event) => {
-      if (isId(event.domain.uuid)) track(look(event.domain.uuid as VmId)); // a domain that is none of ours has no row
+      const { uuid } = event.domain;
+      if (isId(uuid) && !domains.isActing(uuid)) track(look(uuid as VmId)); // a domain that is none of ours has no row
     },
   });
+  domains.onActFailed = (vmId) => track(look(vmId));
   const timer = setInterval(() => {
     const { connected } = agent;
     if (connected) report(() => resync(connected));
