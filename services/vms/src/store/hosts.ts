@@ -24,11 +24,11 @@ export const listHostRecords = async (database: Database): Promise<HostRecord[]>
     uri,
   }));
 
-/** The constraint's column at fault, if the error is a duplicate. */
+/** The unique column at fault, if the error is a duplicate. */
 function duplicateField(error: unknown, fields: readonly string[]): string | null {
   if (!(error instanceof Prisma.PrismaClientKnownRequestError) || error.code !== 'P2002') return null;
-  const said = JSON.stringify(error.meta);
-  return fields.find((field) => said.includes(field)) ?? null;
+  const said = JSON.stringify(error.meta); // PostgreSQL's own words are in it; other words have "name" in them, too
+  return fields.find((field) => said.includes(`host_${field}_key`)) ?? null;
 }
 
 export async function insertHost(
@@ -67,7 +67,7 @@ export async function setHostOnline(database: Database, id: HostId, report: Host
     await changeHost(database, id, (host) => ({ ...report, state: host.state === 'OFFLINE' ? 'ONLINE' : host.state, problem: null, seenAt: new Date() }));
     return true;
   } catch (error) {
-    if (duplicateField(error, ['libvirt_uuid', 'libvirtUuid']) === null) throw error;
+    if (duplicateField(error, ['libvirt_uuid']) === null) throw error;
     const first = await database.host.findUnique({ where: { libvirtUuid: report.libvirtUuid } });
     await setHostOffline(database, id, `This is the host that is registered as "${first?.name ?? '?'}" already.`);
     return false;
