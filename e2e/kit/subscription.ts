@@ -42,9 +42,9 @@ export class Subscription<Data = Loose> {
   }
 
   static async open<Data>(graph: Graph, document: string, variables: object): Promise<Subscription<Data>> {
-    const before = await liveSubscriptions(graph.url);
+    const before = await answeredSubscriptions(graph.url);
     const subscription = new Subscription<Data>(graph, document, variables);
-    await eventually(`${subscription.#document} to be live`, async () => subscription.ended !== null || (await liveSubscriptions(graph.url)) > before);
+    await eventually(`${subscription.#document} to be taken up`, async () => subscription.ended !== null || (await answeredSubscriptions(graph.url)) > before);
     return subscription;
   }
 
@@ -87,9 +87,9 @@ function describe(thrown: unknown): Ended {
   return { code: code ?? 'LOST', reason: reason ?? String(thrown) };
 }
 
-/** How many subscriptions the gateway serves. */
-async function liveSubscriptions(url: string): Promise<number> {
+/** How many subscriptions the gateway has taken up or refused since its start. */
+async function answeredSubscriptions(url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const lines = text.split('\n').filter((line) => line.startsWith('novacron_subscriptions_active{'));
+  const lines = text.split('\n').filter((line) => line.startsWith('novacron_graphql_operations_total{type="subscription"'));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
