@@ -66,6 +66,9 @@ export async function listVms(database: Database, { tenants, filter, orderBy, pa
 
 const whereTenants = (tenants: readonly TenantId[] | 'all'): Prisma.VmWhereInput => (tenants === 'all' ? {} : { tenantId: { in: [...tenants] } });
 
+/** Prisma hands a text on to LIKE as it is; here it stands for itself. */
+export const containing = (text: string) => ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' as const });
+
 /** An id that is none matches nothing. */
 const idOrNothing = (id: string): string | Prisma.UuidFilter => (isId(id) ? id : { in: [] });
 
@@ -75,6 +78,6 @@ function whereFilter(filter: VmFilter | null | undefined): Prisma.VmWhereInput {
     ...(filter?.hostId == null ? {} : { hostId: idOrNothing(filter.hostId) }),
     ...(filter?.tenantId == null ? {} : { tenantId: idOrNothing(filter.tenantId) }),
     ...(filter?.tags?.length ? { tags: { hasEvery: [...filter.tags] } } : {}),
-    ...(filter?.search ? { name: { contains: filter.search, mode: 'insensitive' } } : {}),
+    ...(filter?.search ? { name: containing(filter.search) } : {}),
   };
 }

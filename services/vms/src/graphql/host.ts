@@ -2,6 +2,7 @@ import { can, requireViewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { byId, connectionType, forwardArguments, hostStateEnum, parsePage, toConnection } from '@novacron/graphql';
 import type { HostRow } from '../database.ts';
+import { containing } from '../list-vms.ts';
 import { registerHost } from '../register-host.ts';
 import { builder } from './context.ts';
 
@@ -100,7 +101,7 @@ builder.queryFields((t) => ({
       const page = parsePage(paging);
       const where = {
         ...(filter?.states ? { state: { in: filter.states } } : {}),
-        ...(filter?.search ? { name: { contains: filter.search, mode: 'insensitive' as const } } : {}),
+        ...(filter?.search ? { name: containing(filter.search) } : {}),
       };
       const { where: after, ...order } = byId(page);
       const rows = await database.host.findMany({ where: { AND: [where, after] }, ...order });
