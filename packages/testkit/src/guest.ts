@@ -31,10 +31,10 @@ const run = promisify(execFile);
 
 const CMDLINE = 'console=ttyS0 quiet reboot=t panic=1';
 
-/** What a guest of libvirt may find: virtio of every kind, and the power button. */
+/** What a guest of libvirt may find: virtio of every kind, the power button, and whom to tell that it panics (ISA is mmio's). */
 const MODULES = [
   ...['virtio_pci', 'virtio_net', 'virtio_blk', 'virtio_balloon', 'virtio_console', 'virtio_rng', 'virtio_scsi', 'sd_mod'],
-  ...['button', 'evdev', 'pvpanic_pci'],
+  ...['button', 'evdev', 'pvpanic_mmio', 'pvpanic_pci'],
 ];
 
 /** Where parts and finished guests are kept between runs. */
