@@ -35,6 +35,8 @@ export interface TestVms {
   databaseUrl: string;
   redis: TestRedis;
   hosts: readonly TestHost[];
+  /** What was logged. */
+  logged: readonly string[];
   /** Each host's id in the fleet, by its name. */
   hostIds: ReadonlyMap<string, HostId>;
   /** A kernel that halts at once, and a guest with a userspace. Both lie in allowed directories. */
@@ -58,6 +60,8 @@ export interface TestVms {
   events(entityId: string): Promise<{ type: string; body: Loose }[]>;
   /** The agent and the workers of a process. */
   startEngine(): Promise<void>;
+  /** Ends them in order. */
+  stopEngine(): Promise<void>;
   /** Ends them as a crash would, and lets their leases and claims run out. */
   dropEngine(): Promise<void>;
   /** Waits until the host is in that state. */
@@ -90,7 +94,9 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     haltingKernel(),
     guest(),
   ]);
-  const logger = pino({ level: process.env['NOVACRON_TEST_LOG'] ?? 'silent' });
+  const logged: string[] = [];
+  const log = process.env['NOVACRON_TEST_LOG']; // a level: also to stderr
+  const logger = pino({ level: log ?? 'info' }, { write: (line: string) => (logged.push(line), log && process.stderr.write(line)) });
   const owner = new pg.Pool({ connectionString: database.url, max: 4 });
   const identity = postgresPool(database.url, 'identity', 1);
   const operations = postgresPool(database.url, 'operations', 1);
@@ -114,6 +120,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     databaseUrl: database.url,
     redis,
     hosts: fleet.hosts,
+    logged,
     hostIds,
     halting,
     guest: userspace,
@@ -151,6 +158,10 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
       if (disturb) worker = startServiceWorker(context, [disturb(holdStep)]);
       await Promise.all(fleet.hosts.map((host) => hostIs(host.name, 'ONLINE')));
     },
+    async stopEngine() {
+      await Promise.all([agent?.close(), worker?.close()]);
+      [agent, worker] = [null, null];
+    },
     async dropEngine() {
       await Promise.all([agent?.close({ force: true }), worker?.close({ force: true })]);
       [agent, worker] = [null, null];
@@ -163,8 +174,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     footprint: async () => (await sql(FOOTPRINT))[0] ?? {},
     nothingLeftBehind: () => nothingLeftBehind(vms),
     async close() {
-      await agent?.close();
-      await worker?.close();
+      await vms.stopEngine();
       await sweeper.close();
       await service.close();
       await bells.close();
