@@ -1,5 +1,5 @@
 export { proveAcceleration, type Acceleration, type AccelerationOptions } from './acceleration.ts';
-export { findChild, startChild, stopChild, type Child, type ChildOptions, type StopStep } from './children.ts';
+export { findChild, rememberChild, startChild, stopChild, type Child, type ChildOptions, type StopStep } from './children.ts';
 export {
   checkSocketPath,
   checkTraversable,
