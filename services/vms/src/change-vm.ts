@@ -18,6 +18,8 @@ import { changeVm, holdVm, lockVm } from './store/vm-changes.ts';
 
 export interface Accepted {
   vmId: VmId;
+  /** The VM as the mutation has left it; null where the mutation only found what was accepted before. */
+  vm: VmRow | null;
   operationId: OperationId;
   /** To be rung once the transaction has committed. */
   bell: Bell | null;
@@ -69,7 +71,7 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
     const vmId = vm.id as VmId; // brands are added where rows come in
     if (vm.operationVerb === verb && vm.operationId !== null) {
       if (verb === 'stop' && force) await tx.vm.update({ where: { id: vm.id }, data: { forceStop: true } });
-      return { vmId, operationId: vm.operationId as OperationId, bell: null };
+      return { vmId, vm, operationId: vm.operationId as OperationId, bell: null };
     }
     const reason = refusal(verb, vm.state);
     if (reason !== null) throw new DomainError('INVALID_STATE', reason);
@@ -91,7 +93,7 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
     };
     const held = await holdVm(tx, vm, operationId, verb, RULES[verb].desired);
     const bell = await submit(tx, operationOf(context, `vm.${verb}`, held, operationId), PLANS[verb]({ vm: held, hold, spec, force }));
-    return { vmId, operationId, bell };
+    return { vmId, vm: held, operationId, bell };
   });
 }
 
@@ -130,7 +132,7 @@ export async function updateVm(database: Database, context: RequestContext, inpu
       const vmId = vm.id as VmId;
       const retitle = vm.name !== before.name && host !== null && host.state !== 'OFFLINE';
       const bell = await submit(tx, operationOf(context, 'vm.update', vm, operationId), planUpdate(vm, vmId, retitle));
-      return { vmId, operationId, bell };
+      return { vmId, vm, operationId, bell };
     });
   } catch (error) {
     const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
 import { DomainError, isId, newId, type OperationId, type TenantId, type VmId } from '@novacron/core';
-import { chargeQuota, claimIdempotencyKey, submit, type Bell } from '@novacron/operations';
+import { chargeQuota, claimIdempotencyKey, submit } from '@novacron/operations';
 import { nearestMiss, place, STRATEGIES, type Decision, type PlacementRequest, type Strategy } from '@novacron/placement';
+import type { Accepted } from './change-vm.ts';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planCreate } from './operations/create.ts';
 import { checkCmdline, checkIdempotencyKey, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
 import { claimHost } from './store/host-claims.ts';
-import { hostFacts } from './store/host-facts.ts';
+import { hostFacts, type PlaceableHost } from './store/host-facts.ts';
 import { insertVm } from './store/vm-life.ts';
 
 /** What a client may send; see CreateVmInput in the schema. */
@@ -139,15 +140,16 @@ async function requireNamed(sql: Database | Tx, { tenantId, placement }: Checked
   throw new DomainError('NOT_FOUND', 'The tenant has no VM with this id.', { field });
 }
 
-/** Decides and claims; decides again when the chosen host's room was taken meanwhile. NO_CAPACITY names the nearest miss. */
-async function claimPlace(tx: Tx, request: PlacementRequest): Promise<Decision & { chosenHostId: string }> {
-  for (let attempt = 1; ; attempt += 1) {
-    const facts = await hostFacts(tx, request);
-    const decision = place(request, facts);
-    const { chosenHostId } = decision;
-    if (chosenHostId === null || attempt > TRIES) throw new DomainError('NO_CAPACITY', nearestMiss(request, facts));
-    if (await claimHost(tx, chosenHostId, { vcpus: request.vcpus, memory: BigInt(request.memory) })) return { ...decision, chosenHostId };
-  }
+/** Someone else has taken the room that a decision was about: it must be made anew. */
+class RoomTaken extends DomainError {}
+
+/** Decides by the facts of now; NO_CAPACITY names the nearest miss. */
+async function choosePlace(tx: Tx, request: PlacementRequest): Promise<{ decision: Decision; host: PlaceableHost }> {
+  const facts = await hostFacts(tx, request);
+  const decision = place(request, facts);
+  const host = facts.find(({ id }) => id === decision.chosenHostId);
+  if (!host) throw new DomainError('NO_CAPACITY', nearestMiss(request, facts));
+  return { decision, host };
 }
 
 /** Makes a VM durable with everything it needs, and the operation that brings it to life. */
@@ -156,51 +158,57 @@ export async function createVm(
   { viewer, requestId }: RequestContext,
   input: CreateVmInput,
   bootDirectories: readonly string[],
-): Promise<{ vmId: VmId; operationId: OperationId; bell: Bell | null }> {
+): Promise<Accepted> {
   const { userId } = requireViewer(viewer);
   const checked = checkInput(requireViewer(viewer), input, bootDirectories);
   if (input.idempotencyKey != null) checkIdempotencyKey(input.idempotencyKey);
   const result = { vmId: newId<VmId>(), operationId: newId<OperationId>() };
-  try {
-    return await database.$transaction(async (tx) => {
-      if (input.idempotencyKey != null) {
-        const inputHash = createHash('sha256').update(JSON.stringify(checked)).digest('hex');
-        const first = await claimIdempotencyKey(tx, { userId, mutation: 'createVm', key: input.idempotencyKey, inputHash }, result);
-        if (first) return { ...first, bell: null };
-      }
-      await requireNamed(tx, checked);
-      await chargeQuota(tx, checked.tenantId, { vms: 1, vcpus: checked.vcpus, memory: checked.memory });
-      const decision = await claimPlace(tx, checked.placement);
-      const placement: StoredPlacement = { ...decision, decidedAt: new Date().toISOString() };
-      const vm = await insertVm(tx, {
-        id: result.vmId,
-        tenantId: checked.tenantId,
-        name: checked.name,
-        liveName: checked.name,
-        desiredState: checked.start ? 'RUNNING' : 'STOPPED',
-        vcpus: checked.vcpus,
-        memory: BigInt(checked.memory),
-        tags: checked.tags,
-        kernel: { ...checked.kernel },
-        hostId: decision.chosenHostId,
-        placement: JSON.parse(JSON.stringify(placement)) as Prisma.InputJsonObject, // JSON by its own round trip
-        createdBy: userId,
-        operationId: result.operationId,
-        operationVerb: 'create',
-      });
-      const host = await tx.host.findUniqueOrThrow({ where: { id: decision.chosenHostId } });
-      const { vmId, operationId } = result;
-      const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;
-      const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, accelerated: host.accelerated };
-      const bell = await submit(
-        tx,
-        { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId, requestedBy: userId, requestId },
-        planCreate(vm, hold, spec, checked.start),
-      );
-      return { ...result, bell };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await database.$transaction(insert);
+    } catch (error) {
+      if (error instanceof RoomTaken && attempt < TRIES) continue;
+      const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+      throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a VM named "${checked.name}" already.`, { field: 'name', cause: error }) : error;
+    }
+  }
+
+  async function insert(tx: Tx): Promise<Accepted> {
+    if (input.idempotencyKey != null) {
+      const inputHash = createHash('sha256').update(JSON.stringify(checked)).digest('hex');
+      const first = await claimIdempotencyKey(tx, { userId, mutation: 'createVm', key: input.idempotencyKey, inputHash }, result);
+      if (first) return { ...first, vm: null, bell: null };
+    }
+    await requireNamed(tx, checked);
+    const { decision, host } = await choosePlace(tx, checked.placement);
+    const placement: StoredPlacement = { ...decision, decidedAt: new Date().toISOString() };
+    const vm = await insertVm(tx, {
+      id: result.vmId,
+      tenantId: checked.tenantId,
+      name: checked.name,
+      liveName: checked.name,
+      desiredState: checked.start ? 'RUNNING' : 'STOPPED',
+      vcpus: checked.vcpus,
+      memory: BigInt(checked.memory),
+      tags: checked.tags,
+      kernel: { ...checked.kernel },
+      hostId: host.id,
+      placement: JSON.parse(JSON.stringify(placement)) as Prisma.InputJsonObject, // JSON by its own round trip
+      createdBy: userId,
+      operationId: result.operationId,
+      operationVerb: 'create',
     });
-  } catch (error) {
-    const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-    throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a VM named "${checked.name}" already.`, { field: 'name', cause: error }) : error;
+    const { vmId, operationId } = result;
+    const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;
+    const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, accelerated: host.accelerated };
+    const bell = await submit(
+      tx,
+      { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId, requestedBy: userId, requestId },
+      planCreate(vm, hold, spec, checked.start),
+    );
+    // Last, since everyone's creations meet in these two rows: they stay locked for one commit, not for all of the above.
+    await chargeQuota(tx, checked.tenantId, { vms: 1, vcpus: checked.vcpus, memory: checked.memory });
+    if (!(await claimHost(tx, host.id, vm))) throw new RoomTaken('NO_CAPACITY', `The room on host ${host.name} was taken meanwhile: try again.`);
+    return { ...result, vm, bell };
   }
 }

@@ -12,7 +12,7 @@ const VmPayload = builder.objectRef<Accepted>('VmPayload').implement({
     vm: t.field({
       type: Vm,
       description: 'The VM as it is now.',
-      resolve: async ({ vmId }, _args, { database }) => database.vm.findUniqueOrThrow({ where: { id: vmId } }),
+      resolve: async ({ vmId, vm }, _args, { database }) => vm ?? database.vm.findUniqueOrThrow({ where: { id: vmId } }),
     }),
     operation: t.field({ type: Operation, description: 'The operation; watch it with operationChanged.', resolve: ({ operationId }) => ({ id: operationId }) }),
   }),
