@@ -2,6 +2,7 @@ import type { VmFacts } from '@novacron/contracts';
 import { DomainError, type HostId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { emit } from '@novacron/operations';
 import type { Database, Tx, VmRow } from '../database.ts';
+import { Prisma } from '../generated/prisma/client.ts';
 import type { VmUpdateInput } from '../generated/prisma/models.ts';
 import type { Observation } from '../observation.ts';
 import { believes, isDrift, reasonOf, stateOf, type VmVerb } from '../rules.ts';
@@ -16,10 +17,16 @@ export const factsOf = (vm: VmRow): VmFacts => ({
   tags: vm.tags,
 });
 
-/** The row, locked until the transaction ends. NOT_FOUND when there is none, or none that lives. */
+/** Every column, under its name in VmRow: the schema maps each of them to snake case. */
+const COLUMNS = Prisma.raw(
+  Object.values(Prisma.VmScalarFieldEnum)
+    .map((field) => `${field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)} AS "${field}"`)
+    .join(', '),
+);
+
+/** The row, locked until the transaction ends: Prisma has no FOR UPDATE. NOT_FOUND when there is none, or none that lives. */
 export async function lockVm(tx: Tx, id: VmId): Promise<VmRow> {
-  await tx.$queryRaw`SELECT 1 FROM vm WHERE id = ${id}::uuid FOR UPDATE`;
-  const vm = await tx.vm.findUnique({ where: { id } });
+  const [vm] = await tx.$queryRaw<VmRow[]>`SELECT ${COLUMNS} FROM vm WHERE id = ${id}::uuid FOR UPDATE`;
   if (!vm || vm.deletedAt) throw new DomainError('NOT_FOUND', 'There is no VM with this id.');
   return vm;
 }
