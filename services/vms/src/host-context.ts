@@ -14,6 +14,14 @@ export interface HostDomains {
   nextOrder(): { epoch: number; seq: number };
   /** Asks libvirt how a VM is, now. UNAVAILABLE when it can't be asked. */
   observe(vmId: VmId): Promise<Observation>;
+  /**
+   * Does a step's work on a VM, then asks libvirt what came of it, again if something happened since it was asked. What
+   * happens until then is the step's to record: the reconciler, beside it, would only stand in its way.
+   */
+  act(vmId: VmId, work: () => Promise<void>): Promise<Observation>;
+  isActing(vmId: string): boolean;
+  /** Told of a VM to which something has happened while a step acted: the step may never come to record it. */
+  onActed: (vmId: VmId) => void;
   /** Resolves at the VM's next event of that kind, or after `timeoutMs`; true when there was one. */
   waitForEvent(vmId: VmId, kind: 'stopped' | 'reboot', timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   close(): void;
@@ -23,8 +31,12 @@ export function createHostDomains(agent: HostAgent, bootDirectories: readonly st
   let seq = 0;
   const listeners = new Set<(vmId: string, kind: 'stopped' | 'reboot') => void>();
   const tell = (vmId: string, kind: 'stopped' | 'reboot'): void => listeners.forEach((listener) => listener(vmId, kind));
+  /** VMs in the hands of a step, and how much has happened to them since. */
+  const acting = new Map<string, { events: number }>();
   const unwatch = agent.watch({
     onLifecycle: (event) => {
+      const act = acting.get(event.domain.uuid);
+      if (act) act.events += 1;
       if (event.event === 'stopped') tell(event.domain.uuid, 'stopped');
     },
     onReboot: (event) => tell(event.domain.uuid, 'reboot'),
@@ -39,22 +51,41 @@ export function createHostDomains(agent: HostAgent, bootDirectories: readonly st
   // Numbered when asked, not when answered: what was asked later can't be older.
   const nextOrder = () => ({ epoch: agent.epoch, seq: (seq += 1) });
 
-  return {
+  const observe: HostDomains['observe'] = async (vmId) => {
+    const order = nextOrder();
+    const found = await find(vmId);
+    if (!found) return { observed: 'MISSING', reason: null, ...order };
+    try {
+      return { ...readState(await found.connection.domains.state(found.domain)), ...order };
+    } catch (error) {
+      if (isGone(error)) return { observed: 'MISSING', reason: null, ...order };
+      throw error;
+    }
+  };
+
+  const domains: HostDomains = {
     agent,
     bootDirectories,
     find,
     nextOrder,
-    async observe(vmId) {
-      const order = nextOrder();
-      const found = await find(vmId);
-      if (!found) return { observed: 'MISSING', reason: null, ...order };
+    observe,
+    async act(vmId, work) {
+      const act = { events: 0 };
+      acting.set(vmId, act);
       try {
-        return { ...readState(await found.connection.domains.state(found.domain)), ...order };
-      } catch (error) {
-        if (isGone(error)) return { observed: 'MISSING', reason: null, ...order };
-        throw error;
+        await work();
+        for (;;) {
+          const { events } = act;
+          const seen = await observe(vmId);
+          if (act.events === events) return seen;
+        }
+      } finally {
+        acting.delete(vmId);
+        if (act.events > 0) domains.onActed(vmId);
       }
     },
+    isActing: (vmId) => acting.has(vmId),
+    onActed: () => {},
     waitForEvent: (vmId, kind, timeoutMs, signal) =>
       new Promise((resolve, reject) => {
         const done = (): void => {
@@ -81,6 +112,7 @@ export function createHostDomains(agent: HostAgent, bootDirectories: readonly st
       }),
     close: unwatch,
   };
+  return domains;
 }
 
 export const isGone = (error: unknown): boolean => error instanceof LibvirtError && error.is('NO_DOMAIN');

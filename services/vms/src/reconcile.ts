@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { isId, type HostId, type VmId } from '@novacron/core';
 import { describeState, type Connection } from '@novacron/libvirt';
@@ -11,6 +12,8 @@ import { recordObservation } from './store/vm-changes.ts';
 
 /** How often everything is read again, in case an event was lost. */
 const RESYNC_MS = 30_000;
+/** Within this time a step that has acted has recorded what came of it, or never will: then it is looked at. */
+const STEP_RECORDED_MS = 250;
 
 export interface Reconciler {
   close(options?: { force?: boolean }): Promise<void>;
@@ -93,7 +96,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
       if (isId(uuid) && !domains.isActing(uuid)) track(look(uuid as VmId)); // a domain that is none of ours has no row
     },
   });
-  domains.onActFailed = (vmId) => track(look(vmId));
+  domains.onActed = (vmId) => track(delay(STEP_RECORDED_MS, undefined, { signal: closing.signal }).then(() => look(vmId), () => undefined));
   const timer = setInterval(() => {
     const { connected } = agent;
     if (connected) report(() => resync(connected));

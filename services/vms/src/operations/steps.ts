@@ -34,16 +34,10 @@ export const hostStep =
     undoable: declaration.undoable,
     final: declaration.final ?? false,
     repeatable,
-    async run(stepRun, input) {
-      await run(host, input, stepRun);
-      return host.observe(input.vmId);
-    },
+    run: (stepRun, input) => host.act(input.vmId, () => run(host, input, stepRun)),
     commit: (tx, input, seen) => recordStepObservation(tx, input.vmId, seen, declaration.last),
     ...(undo && {
-      async undo(_run: StepRun, input: Input) {
-        await undo(host, input);
-        return host.observe(input.vmId);
-      },
+      undo: (_run: StepRun, input: Input) => host.act(input.vmId, () => undo(host, input)),
       commitUndo: (tx: Tx, input: Input, seen: Observation | void) => (seen ? recordStepObservation(tx, input.vmId, seen, false) : Promise.resolve()),
     }),
   });
