@@ -1,5 +1,5 @@
 /**
- * Installs what is missing for `npm start`, and with --test for `npm test`: npm packages, Prisma clients,
+ * Installs what is missing for `npm start`, with --guest for `npm run guest`, and with --test for `npm test`: npm packages, Prisma clients,
  * the playground, Debian packages, the test guest. Plain JavaScript that runs on Node 20 with nothing
  * installed. A second run finds everything in place and takes a moment.
  */
@@ -12,6 +12,7 @@ import { run, step } from './setup/steps.mjs';
 const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..'); // dirname: Node 20.11
 const at = (...parts) => join(root, ...parts);
 const withTests = process.argv.includes('--test');
+const withGuest = withTests || process.argv.includes('--guest');
 /** Node 24, an npm package of ours; there once npm install has run. */
 const node24 = at('node_modules/.bin/node');
 
@@ -120,8 +121,8 @@ try {
   await npmPackages();
   await prismaClients();
   await playground();
-  await installDebianPackages({ withTests });
-  if (withTests) await testGuest();
+  await installDebianPackages({ withTests, withGuest });
+  if (withGuest) await testGuest();
 } catch (error) {
   console.error(`setup: ${error.message}`);
   process.exitCode = 1;

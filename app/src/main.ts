@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '@novacron/core';
 import { claimDataDirectory, LocalError, prepareDataDirectory } from '@novacron/local';
+import type { FirstAdministrator } from '@novacron/service-identity';
 import { pino, type Logger } from 'pino';
 import { HELP, parseArguments, ROLES, type Arguments } from './arguments.ts';
 import { EnvironmentError, readEnvironment, type Environment } from './environment.ts';
@@ -80,6 +81,7 @@ async function runRoles(environment: Environment, { roles, host }: Arguments): P
     (proof ??= proveAcceleration({ dir: join(environment.data, 'acceleration') }).then(({ accelerated }) => accelerated));
   const system = await startSystem({ environment, databaseUrl, redisUrl, roles, agentHost: host, logger, isAccelerated });
   logger.info({ roles, host, url: system.url, subgraphUrl: system.subgraphUrl }, 'ready');
+  if (system.administrator) introduce(system.administrator);
   await stopWanted;
   logger.info('stopping');
   await system.close();
@@ -96,13 +98,16 @@ NovaCron is ready after ${seconds} s.
   This host    ${machine.libvirt.uri === null ? `none: ${machine.libvirt.reason}` : `${environment.hostName}, ${machine.libvirt.uri}`}
   Boot files   ${environment.bootDirectories.join(':')}
   Log          ${logFile}`);
-  if (administrator) {
-    say(`
-  Administrator${administrator.generated ? ' (this password is shown once)' : ''}
-    e-mail     ${administrator.email}
-    password   ${administrator.generated ? administrator.password : 'as in NOVACRON_ADMIN_PASSWORD'}`);
-  }
+  if (administrator) introduce(administrator);
   say('\nCtrl-C stops all of it; guests keep running.');
+}
+
+/** Once, to whoever reads our output: in no log, and never again. */
+function introduce({ email, password, generated }: FirstAdministrator): void {
+  say(`
+  Administrator${generated ? ' (this password is shown once)' : ''}
+    e-mail     ${email}
+    password   ${generated ? password : 'as in NOVACRON_ADMIN_PASSWORD'}`);
 }
 
 main().then(

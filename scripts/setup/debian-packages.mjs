@@ -13,9 +13,12 @@ const NEEDED = [
   { program: 'redis-server', packages: ['redis-server'] },
 ];
 
-const NEEDED_BY_TESTS = [
+const NEEDED_BY_GUEST = [
   { program: 'busybox', packages: ['busybox-static'] },
   { program: 'cpio', packages: ['cpio'] },
+];
+
+const NEEDED_BY_TESTS = [
   { program: 'ip', packages: ['iproute2'] },
   { program: 'chromium', packages: ['chromium'] },
 ];
@@ -38,8 +41,8 @@ function isInstalled({ program }) {
 }
 
 /** Installs what is missing where that is allowed (root and apt), else says how. */
-export async function installDebianPackages({ withTests }) {
-  const missing = [...NEEDED, ...(withTests ? NEEDED_BY_TESTS : [])].filter((need) => !isInstalled(need));
+export async function installDebianPackages({ withTests, withGuest }) {
+  const missing = [...NEEDED, ...(withGuest ? NEEDED_BY_GUEST : []), ...(withTests ? NEEDED_BY_TESTS : [])].filter((need) => !isInstalled(need));
   if (missing.length === 0) return;
   const packages = missing.flatMap((need) => need.packages);
   const install = ['install', '-y', '-q', '--no-install-recommends', ...packages];

@@ -87,7 +87,7 @@ async function build(dir: string, { kernel, busybox, init }: Parts): Promise<voi
   const modules = moduleOrder(kernel.modules, MODULES);
   for (const module of modules) copyFileSync(module, join(root, 'lib/modules', basename(module)));
   writeFileSync(join(root, 'lib/modules/order'), modules.map((module) => `${basename(module)}\n`).join(''));
-  await run('sh', ['-c', 'cd "$0/root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -6 > "$0/initrd.gz"', dir]);
+  await run('bash', ['-o', 'pipefail', '-c', 'cd "$0/root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -6 > "$0/initrd.gz"', dir]);
   rmSync(root, { recursive: true });
   copyFileSync(kernel.image, join(dir, 'vmlinuz'));
   for (const name of ['.', 'vmlinuz', 'initrd.gz']) chmodSync(join(dir, name), name === '.' ? 0o755 : 0o644);
