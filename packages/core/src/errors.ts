@@ -1,3 +1,5 @@
+import { isConnectionLoss } from './connection-loss.ts';
+
 /**
  * The one error of NovaCron's domain. Every edge maps to it once (libvirt in, Prisma in) or from it
  * once (GraphQL out, operation row out). The message is safe for the caller; the cause never leaves
@@ -62,9 +64,13 @@ export class DomainError extends Error {
     };
   }
 
-  /** Anything thrown becomes a DomainError; what we did not foresee is INTERNAL, its text kept inside. */
+  /**
+   * Anything thrown becomes a DomainError. A server of ours that is away is UNAVAILABLE; what we did not foresee is
+   * INTERNAL. The text of both is kept inside.
+   */
   static from(thrown: unknown): DomainError {
     if (thrown instanceof DomainError) return thrown;
+    if (isConnectionLoss(thrown)) return new DomainError('UNAVAILABLE', "A part of NovaCron can't be reached right now: try again.", { cause: thrown });
     return new DomainError('INTERNAL', 'Something went wrong inside NovaCron.', { cause: thrown });
   }
 }

@@ -1,4 +1,4 @@
-import { DomainError, ERROR_CODES, type ErrorCode } from '@novacron/core';
+import { DomainError, ERROR_CODES, isConnectionLoss, type ErrorCode } from '@novacron/core';
 
 /** The worker that records no longer holds its step: another has taken it over, and its work counts for nothing. */
 export class StaleClaim extends Error {
@@ -28,11 +28,11 @@ function postgresFault(error: unknown): PostgresFault | null {
   return null;
 }
 
-/** What the kernel's functions raise, as errors of the domain; anything else as it came. */
+/** What the kernel's functions raise, and a database that is away, as errors of the domain; anything else as it came. */
 export function fromDatabase(error: unknown): unknown {
   const fault = postgresFault(error);
   if (fault?.code === 'NC001') return new StaleClaim(fault.message, { cause: error });
-  if (fault?.code !== 'NC000') return error;
+  if (fault?.code !== 'NC000') return isConnectionLoss(error) ? DomainError.from(error) : error;
   const detail = JSON.parse(fault.detail ?? '{}') as { code?: string; field?: string };
   const code = ERROR_CODES.find((known) => known === detail.code) ?? ('INTERNAL' satisfies ErrorCode);
   return new DomainError(code, fault.message, { cause: error, ...(detail.field === undefined ? {} : { field: detail.field }) });

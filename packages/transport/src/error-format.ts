@@ -71,5 +71,6 @@ export function formatSubgraphError(error: unknown, origin: ErrorOrigin): GraphQ
   }
   const cause = domain?.cause ?? domain ?? (error instanceof GraphQLError ? (error.originalError ?? error) : error);
   origin.logger.error({ err: cause, requestId: origin.requestId, subgraph: origin.subgraph, ...path }, 'a resolver failed');
-  return { message: INTERNAL_MESSAGE, ...path, extensions: errorExtensions(internalError()) };
+  const shown = domain === undefined ? DomainError.from(cause) : internalError(); // a message of ours is masked as well
+  return { message: shown.message, ...path, extensions: errorExtensions(shown) };
 }
