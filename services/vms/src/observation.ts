@@ -18,6 +18,8 @@ export function readState({ state, reason }: Pick<DomainState, 'state' | 'reason
     case 'shutdown': // on its way down: it runs until it is off
       return { observed: 'RUNNING', reason: null };
     case 'paused':
+      // on its way up, its CPUs have never run: it is off until it runs
+      return reason === 'starting-up' ? { observed: 'STOPPED', reason: null } : { observed: 'PAUSED', reason: null };
     case 'pmsuspended':
       return { observed: 'PAUSED', reason: null };
     case 'shutoff':
