@@ -41,6 +41,11 @@ export class Subscription<Data = Loose> {
     );
   }
 
+  /** Asks for it, and waits for nothing. */
+  static begin(graph: Graph, document: string, variables: object): Subscription {
+    return new Subscription(graph, document, variables);
+  }
+
   static async open<Data>(graph: Graph, document: string, variables: object): Promise<Subscription<Data>> {
     const before = await answeredSubscriptions(graph.url);
     const subscription = new Subscription<Data>(graph, document, variables);
