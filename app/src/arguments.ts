@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { LocalError } from '@novacron/local';
 
 export const ROLES = ['gateway', 'identity', 'vms', 'monitoring', 'operations', 'agent'] as const;
 export type Role = (typeof ROLES)[number];
@@ -36,9 +37,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   });
   const names = (values.roles ?? '').split(',').filter((name) => name !== '');
   const unknown = names.find((name) => !ROLES.some((role) => role === name));
-  if (unknown !== undefined) throw new Error(`There is no role "${unknown}". Roles are ${ROLES.join(', ')}.`);
-  if (values.roles !== undefined && names.length === 0) throw new Error(`--roles names at least one of ${ROLES.join(', ')}.`);
+  if (unknown !== undefined) throw new LocalError(`There is no role "${unknown}". Roles are ${ROLES.join(', ')}.`);
+  if (values.roles !== undefined && names.length === 0) throw new LocalError(`--roles names at least one of ${ROLES.join(', ')}.`);
   const roles = ROLES.filter((role) => names.includes(role));
-  if (values.host !== undefined && !roles.includes('agent')) throw new Error('--host goes with --roles agent.');
+  if (values.host !== undefined && !roles.includes('agent')) throw new LocalError('--host goes with --roles agent.');
   return { help: values.help ?? false, roles, host: values.host ?? null };
 }

@@ -5,7 +5,7 @@ import type { Authenticator, Subgraph } from '@novacron/contracts';
 import { migrate, SERVICE_ROLES } from '@novacron/database';
 import { openEventLog } from '@novacron/events';
 import { createGateway } from '@novacron/gateway';
-import { redisOptions } from '@novacron/local';
+import { LocalError, redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
 import { createIdentityService, type FirstAdministrator, type IdentityService } from '@novacron/service-identity';
 import { createMonitoringService } from '@novacron/service-monitoring';
@@ -162,7 +162,7 @@ async function openGateway(
   for (const name of SUBGRAPHS) {
     const subgraph = here[name];
     const url = environment.subgraphs.urls[name];
-    if (!subgraph && url === null) throw new Error(`The gateway needs the subgraph ${name}: run its role here, or set NOVACRON_${name.toUpperCase()}_URL.`);
+    if (!subgraph && url === null) throw new LocalError(`The gateway needs the subgraph ${name}: run its role here, or set NOVACRON_${name.toUpperCase()}_URL.`);
     const source = subgraph ? createInProcessDataSource(subgraph, logger) : createHttpDataSource({ name, url: url ?? '', signRequest, logger });
     opened.defer(() => source.close());
     dataSources[name] = source;
