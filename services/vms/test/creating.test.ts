@@ -1,6 +1,8 @@
 import type { Viewer } from '@novacron/contracts';
 import { newId, type HostId, type TenantId } from '@novacron/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openDatabase } from '../src/database.ts';
+import { setHostOnline, type HostReport } from '../src/store/hosts.ts';
 import { attempt, pretendHost, requestVm, startVms, viewerWith, type Answer, type TestVms } from './vms.ts';
 
 /** What createVm and planVm accept, refuse and promise, before a hypervisor hears of it. */
@@ -142,6 +144,24 @@ describe('createVm', () => {
     expect(much).toMatchObject(refused({ code: 'NO_CAPACITY', message: expect.stringMatching(/^No host has room: short by \d+ MiB of memory on host roomy\.$/) }));
   });
 
+  it('is not held up by a host that reports meanwhile', async () => {
+    const busy = await pretendHost(vms, 'busy');
+    const database = openDatabase(vms.databaseUrl);
+    const report: HostReport = {
+      ...{ libvirtUuid: newId(), hypervisorType: 'QEMU', hypervisorVersion: '1.0.0', libvirtVersion: '1.0.0', accelerated: false },
+      ...{ cpus: 1, memory: 2n ** 36n, capacityVcpus: 100, capacityMemory: 2n ** 36n },
+    };
+    await setHostOnline(database, busy, report);
+    const reports = (async () => {
+      for (let round = 0; round < 50; round += 1) await setHostOnline(database, busy, report);
+    })();
+    const operators = await Promise.all(Array.from({ length: 60 }, async () => viewerWith(['operator', await vms.tenant()]))); // one tenant's creations wait for each other
+    const answers = await Promise.all(operators.map((one) => create(one, { name: 'meanwhile', placement: { hostId: busy } })));
+    await reports;
+    await database.$disconnect();
+    expect(answers.map(({ error }) => error)).toEqual(answers.map(() => null));
+  });
+
   it('goes to no host that is offline or has not the labels', async () => {
     const off = await pretendHost(vms, 'off', { state: 'OFFLINE' });
     expect(await attempt(vms, () => create(operator, { placement: { hostId: off } }))).toMatchObject(refused({ code: 'NO_CAPACITY', message: "Host off can't take it: The host is OFFLINE." }));
@@ -186,7 +206,7 @@ describe('planVm', () => {
     expect(candidates[0]).toMatchObject({ host: { name: 'roomy' }, score: expect.any(Number), rejectedBecause: null });
     expect(candidates[0].factors.map((factor: { name: string }) => factor.name)).toEqual(['usedMemory', 'usedVcpus']);
     expect(candidates.slice(1)).toEqual(
-      ['off', 'small'].map((name) => ({
+      ['busy', 'off', 'small'].map((name) => ({
         host: { name },
         score: null,
         rejectedBecause: name === 'off' ? 'The host is OFFLINE.' : 'The host has no label zone=a.',

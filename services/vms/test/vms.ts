@@ -98,6 +98,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
   const log = process.env['NOVACRON_TEST_LOG']; // a level: also to stderr
   const logger = pino({ level: log ?? 'info' }, { write: (line: string) => (logged.push(line), log && process.stderr.write(line)) });
   const owner = new pg.Pool({ connectionString: database.url, max: 4 });
+  owner.on('error', () => {}); // a connection that is about to end may still hear that the database goes
   const identity = postgresPool(database.url, 'identity', 1);
   const operations = postgresPool(database.url, 'operations', 1);
   const bells = createBells(redis.options, logger);
