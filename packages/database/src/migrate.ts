@@ -43,12 +43,14 @@ async function ensureRole(client: pg.Client, ownerUrl: string, service: ServiceR
   const role = client.escapeIdentifier(roleName(service));
   const secret = rolePassword(ownerUrl, service);
   const password = secret === null ? 'NULL' : client.escapeLiteral(secret);
+  // Asked first, because a statement that fails is written to the server's log, password and all.
+  const { rows } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [roleName(service)]);
+  if (rows.length > 0) return void (await client.query(`ALTER ROLE ${role} LOGIN PASSWORD ${password}`));
   try {
     await client.query(`CREATE ROLE ${role} LOGIN PASSWORD ${password}`);
   } catch (error) {
-    const exists = error instanceof pg.DatabaseError && (error.code === '42710' || error.code === '23505');
-    if (!exists) throw error;
-    await client.query(`ALTER ROLE ${role} LOGIN PASSWORD ${password}`);
+    const madeMeanwhile = error instanceof pg.DatabaseError && (error.code === '42710' || error.code === '23505');
+    if (!madeMeanwhile) throw error;
   }
 }
 

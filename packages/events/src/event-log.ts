@@ -83,6 +83,7 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
             continue;
           }
           const stored = await read(position, BATCH);
+          if (stored.some((event, index) => event.position !== position + index + 1)) throw new Error('The event log has a hole.');
           await handOver(stored);
           trusted = stored.length < BATCH;
           if (stored.length === 0 && stream.status !== 'ready') await pause(POLL_MS, closed.signal);

@@ -6,14 +6,22 @@ export interface EventRow {
   type: string;
   entity_id: string;
   tenant_id: string | null;
-  body: object;
+  body: { after: object; before?: object };
   at: Date;
 }
 
 /** Positions stay exact as numbers: at a million events a second 2^53 lasts 285 years. */
 export const toRecord = (row: EventRow): EventRecord =>
-  // the producer's type made the body fit the event's type: `emit` takes nothing else
-  ({ position: Number(row.position), type: row.type, entityId: row.entity_id, tenantId: row.tenant_id, at: row.at.toISOString(), ...row.body }) as EventRecord;
+  // the producer's type made the body fit the event's type; of the body, nothing but what changed is believed
+  ({
+    position: Number(row.position),
+    type: row.type,
+    entityId: row.entity_id,
+    tenantId: row.tenant_id,
+    at: row.at.toISOString(),
+    after: row.body.after,
+    ...(row.body.before === undefined ? {} : { before: row.body.before }),
+  }) as EventRecord;
 
 /** The stream that carries the log to whoever follows it; an entry's id is `<position>-0`, its one field the record. */
 export const EVENT_STREAM = 'novacron.events';

@@ -92,7 +92,21 @@ describe('the one order', () => {
   it('refuses events that are not of the service that emits them', async () => {
     await expect(writers.query(`SELECT operations.emit('user.access', 'x', NULL, '{}')`)).rejects.toThrow(/does not emit/);
     await expect(writers.query(`SELECT operations.emit('operation.changed', 'x', NULL, '{}')`)).rejects.toThrow(/does not emit/);
+    for (const body of ['{}', '{"after": {}, "position": 1000000000}', '{"after": {}, "type": "session.revoked"}']) {
+      await expect(writers.query(EMIT, ['x', body])).rejects.toThrow(/nothing else/);
+    }
+    await expect(writers.query("SELECT operations.submit('{\"kind\": \"user.forged\"}', '[]')")).rejects.toThrow(/does not submit/);
     await expect(writers.query('DELETE FROM operations.outbox')).rejects.toThrow(/permission denied/);
+  });
+});
+
+describe('the kernel', () => {
+  it('lets no role call what it was not granted', async () => {
+    const { rows } = await writers.query<{ name: string }>(
+      "SELECT p.proname AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'operations' AND (p.proacl IS NULL OR p.proacl::text ~ '[{,]=X')",
+    );
+    expect(rows).toEqual([]);
+    await expect(writers.query('SELECT operations.sequence_events(1)')).rejects.toThrow(/permission denied/);
   });
 });
 

@@ -118,7 +118,7 @@ describe('an operation', () => {
       make('a', {
         commit: async (tx: Sql) => {
           attempts += 1;
-          await tx.$queryRawUnsafe(`SELECT operations.emit('vm.changed', $1, NULL, '{}')::text`, 'together');
+          await tx.$queryRawUnsafe(`SELECT operations.emit('vm.changed', $1, NULL, '{"after": {}}')::text`, 'together');
           if (attempts === 1) throw new DomainError('UNAVAILABLE', 'Once more.');
         },
       }),

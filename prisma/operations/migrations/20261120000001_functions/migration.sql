@@ -1,6 +1,10 @@
 -- The only doors to the kernel's tables. Each runs as the owner (SECURITY DEFINER) with a pinned search_path;
 -- who called is session_user, the service's own login role `novacron_<service>`.
 
+-- A function that a later migration adds is for nobody until it is granted. (The form with IN SCHEMA can't take away
+-- what PUBLIC has by default: https://www.postgresql.org/docs/current/sql-alterdefaultprivileges.html)
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
 INSERT INTO event_head (id) VALUES (1);
 CREATE SEQUENCE fence;
 
@@ -22,6 +26,14 @@ END $$;
 CREATE FUNCTION caller() RETURNS text
 LANGUAGE sql STABLE AS $$ SELECT regexp_replace(session_user, '^novacron_', '') $$;
 
+-- The nouns that the calling service may speak of, in events and in kinds of operations: "vm.changed", "vm.start".
+CREATE FUNCTION speaks_of(p_name text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT split_part(p_name, '.', 1) = ANY (CASE caller()
+    WHEN 'vms' THEN ARRAY['vm', 'host']
+    WHEN 'identity' THEN ARRAY['user', 'session', 'tenant']
+    ELSE ARRAY[]::text[] END) $$;
+
 -- ---- events ------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION put_event(p_type text, p_entity text, p_tenant uuid, p_body jsonb) RETURNS void
@@ -36,23 +48,22 @@ END $$;
 CREATE FUNCTION emit(p_type text, p_entity text, p_tenant uuid, p_body jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 BEGIN
-  IF NOT (split_part(p_type, '.', 1) = ANY (CASE caller()
-      WHEN 'vms' THEN ARRAY['vm', 'host']
-      WHEN 'identity' THEN ARRAY['user', 'session', 'tenant']
-      ELSE ARRAY[caller()] END)) OR caller() = 'operations' THEN
+  IF NOT speaks_of(p_type) THEN
     RAISE EXCEPTION 'the service % does not emit %', caller(), p_type;
+  END IF;
+  IF NOT p_body ? 'after' OR p_body - 'after' - 'before' <> '{}' THEN
+    RAISE EXCEPTION 'an event tells what is, and what was before: nothing else';
   END IF;
   PERFORM put_event(p_type, p_entity, p_tenant, p_body);
 END $$;
 
 -- Moves committed rows from the outbox into the log, in id order, under dense positions. One sequencer at a time
--- (the lock); rows of a transaction that commits late simply get later positions.
+-- (the head's row, which no service can lock); rows of a transaction that commits late simply get later positions.
 CREATE FUNCTION sequence_events(p_limit int) RETURNS SETOF event_log
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 DECLARE v_head bigint; v_count bigint;
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtext('novacron.sequencer'));
-  SELECT head INTO v_head FROM event_head WHERE id = 1;
+  SELECT head INTO v_head FROM event_head WHERE id = 1 FOR UPDATE;
   RETURN QUERY
     WITH taken AS (
       DELETE FROM outbox WHERE id IN (SELECT o.id FROM outbox o ORDER BY o.id LIMIT p_limit) RETURNING *
@@ -138,6 +149,9 @@ CREATE FUNCTION submit(p_operation jsonb, p_steps jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 DECLARE o operation;
 BEGIN
+  IF NOT speaks_of(p_operation ->> 'kind') THEN
+    RAISE EXCEPTION 'the service % does not submit %', caller(), p_operation ->> 'kind';
+  END IF;
   INSERT INTO operation (id, service, kind, target_type, target_id, tenant_id, requested_by, request_id)
   SELECT x.id, caller(), x.kind, x."targetType", x."targetId", x."tenantId", x."requestedBy", x."requestId"
   FROM jsonb_to_record(p_operation) AS x(id uuid, kind text, "targetType" text, "targetId" uuid, "tenantId" uuid,
@@ -343,7 +357,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 CREATE FUNCTION hold_host(p_host uuid, p_holder text, p_ttl_ms int) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
   INSERT INTO host_lease AS l (host_id, holder, epoch, expires_at)
-  VALUES (p_host, p_holder, 1, clock_timestamp() + make_interval(secs => p_ttl_ms / 1000.0))
+  VALUES (p_host, p_holder, 1, clock_timestamp() + make_interval(secs => least(p_ttl_ms, 60000) / 1000.0))
   ON CONFLICT (host_id) DO UPDATE SET holder = p_holder, expires_at = excluded.expires_at,
     epoch = l.epoch + CASE WHEN l.holder = p_holder AND l.expires_at > clock_timestamp() THEN 0 ELSE 1 END
   WHERE l.holder = p_holder OR l.expires_at <= clock_timestamp()
