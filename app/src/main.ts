@@ -1,7 +1,7 @@
 /** `npm start`: reads what was asked for, starts it, and stops it when it is told to. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DomainError } from '@novacron/core';
+import { DomainError, isConnectionLoss } from '@novacron/core';
 import { claimDataDirectory, LocalError, prepareDataDirectory } from '@novacron/local';
 import type { FirstAdministrator } from '@novacron/service-identity';
 import { pino, type Logger } from 'pino';
@@ -113,9 +113,16 @@ function introduce({ email, password, generated }: FirstAdministrator): void {
 main().then(
   () => process.exit(0), // what libraries keep open must not keep us
   (error: unknown) => {
-    const known = error instanceof LocalError || error instanceof EnvironmentError || error instanceof DomainError;
-    const usage = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
-    process.stderr.write(`\n${known || usage || !(error instanceof Error) ? String((error as Error).message) : (error.stack ?? error.message)}\n`);
+    process.stderr.write(`\n${explain(error)}\n`);
     process.exit(1);
   },
 );
+
+/** One sentence for what a person can do something about; a stack for what is our own fault. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof LocalError || error instanceof EnvironmentError || error instanceof DomainError) return error.message;
+  if ('code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) return error.message;
+  if (isConnectionLoss(error)) return `PostgreSQL (DATABASE_URL) can't be reached: ${error.message}`;
+  return error.stack ?? error.message;
+}
