@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, type HostId } from '@novacron/core';
 import { postgresPool } from '@novacron/database';
@@ -10,6 +11,7 @@ import { keepLease, type HostLease } from './host-lease.ts';
 /** How often the list of hosts is read again. */
 const LOOK_MS = 1_000;
 const CONNECTION_DEADLINE_MS = 5_000;
+const RENEWAL_DEADLINE_MS = 3_000;
 /** libvirt's daemons answer at most this many calls of one connection at once, unless they are told otherwise. */
 const CALLS_IN_FLIGHT = 4;
 
@@ -32,20 +34,26 @@ export interface AgentProcess {
 /** Becomes the agent of every host that has no other, and stays it while it holds the lease. */
 export function startAgent(options: AgentOptions): AgentProcess {
   const { logger } = options;
-  const pool = postgresPool(options.databaseUrl, 'agent');
+  // a renewal that takes longer than it may is worth nothing
+  const pool = postgresPool(options.databaseUrl, 'agent', 4, RENEWAL_DEADLINE_MS);
   const holder = randomUUID();
   const closing = new AbortController();
   const attended = new Map<HostId, Promise<void>>();
   let wake: () => void = () => {};
   let force = false;
 
-  const attend = (host: HostRecord): Promise<void> =>
-    keepLease({ pool, hostId: host.id, holder, logger, signal: closing.signal }, async (lease) => {
-      logger.info({ hostId: host.id, host: host.name, epoch: lease.epoch }, 'agent of the host');
-      // a lease that was lost is another's by now: of this host, nothing is ours to say any more
-      await serve(host, lease, options.attach, logger, () => force || !closing.signal.aborted);
-      if (!force) await pool.query('SELECT operations.release_host($1, $2)', [host.id, holder]).catch(() => undefined);
-    });
+  const attend = async (host: HostRecord): Promise<void> => {
+    try {
+      await keepLease({ pool, hostId: host.id, holder, logger, signal: closing.signal, givesBack: () => !force }, async (lease) => {
+        logger.info({ hostId: host.id, host: host.name, epoch: lease.epoch }, 'agent of the host');
+        await serve(host, lease, options.attach, logger, () => force);
+      });
+    } catch (error) {
+      logger.error({ err: error, hostId: host.id, host: host.name }, 'the host can not be served');
+    } finally {
+      attended.delete(host.id); // asked for again at the next look
+    }
+  };
 
   const run = async (): Promise<void> => {
     while (!closing.signal.aborted) {
@@ -85,6 +93,8 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
   let connected: Connection | null = null;
   const tell = (work: (watcher: HostWatcher) => void): void => watchers.forEach(work);
 
+  const ended = AbortSignal.any([lease.lost, lease.stopping]);
+
   const link: Link = openLink({
     uri: host.uri,
     maxInFlight: CALLS_IN_FLIGHT,
@@ -112,12 +122,13 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
   const agent: HostAgent = {
     host,
     epoch: lease.epoch,
-    signal: lease.signal,
+    signal: ended,
     get connected() {
       return connected;
     },
     async connection(deadlineMs = CONNECTION_DEADLINE_MS) {
       try {
+        if (lease.lost.aborted) throw new Error('The lease of the host was lost.');
         return await link.connection({ deadlineMs });
       } catch (error) {
         throw new DomainError('UNAVAILABLE', `The hypervisor of host "${host.name}" can't be reached.`, { cause: error });
@@ -130,10 +141,10 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
     },
   };
   const attachments = attach.map((begin) => begin(agent));
-  await new Promise<void>((resolve) => {
-    if (lease.signal.aborted) resolve();
-    lease.signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-  await Promise.allSettled(attachments.map((attachment) => attachment.close({ force: forced() })));
+  // What is another's by now must not be spoken to any more, whatever our services still wait for.
+  lease.lost.addEventListener('abort', () => void link.close(), { once: true });
+  if (!ended.aborted) await once(ended, 'abort');
+  const force = (): boolean => forced() || lease.lost.aborted;
+  await Promise.allSettled(attachments.map((attachment) => attachment.close({ force: force() })));
   await link.close();
 }

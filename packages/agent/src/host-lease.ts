@@ -6,50 +6,40 @@ import type { Logger } from 'pino';
 /** How long a lease lasts without being renewed: how long a host waits for a successor after its agent was killed. */
 export const LEASE_TTL_MS = 6_000;
 const RENEW_MS = 2_000;
+/** How long before its end a lease that was not renewed is given up. */
+const MARGIN_MS = 1_000;
 /** How often a host that another holds is asked for. */
 const ASK_MS = 1_000;
 
 export interface HostLease {
   epoch: number;
-  /** Aborted when the lease is lost. */
+  /** Aborted when the lease is lost, or about to be: from then on the host is another's. */
+  lost: AbortSignal;
+  /** Aborted when it is to be given back in order: it is still ours until that is done. */
+  stopping: AbortSignal;
+}
+
+interface LeaseOptions {
+  pool: pg.Pool;
+  hostId: HostId;
+  holder: string;
+  logger: Logger;
+  /** When to stop. */
   signal: AbortSignal;
+  /** Is it given back at the end, or left to run out, as if we had been killed? */
+  givesBack(): boolean;
 }
 
 /**
- * Holds a host's lease whenever it is to be had, and runs `whileHeld` under it. A lease that could not be renewed in
- * time is given up before it ends, so that two agents never speak to one host.
+ * Holds a host's lease whenever it is to be had, and runs `whileHeld` under it until the lease is lost or we stop. It is
+ * renewed until `whileHeld` has returned; a lease that could not be renewed in time is given up before it ends, by a
+ * clock that waits for no answer, so that two agents never speak to one host.
  */
-export async function keepLease(
-  options: { pool: pg.Pool; hostId: HostId; holder: string; logger: Logger; signal: AbortSignal },
-  whileHeld: (lease: HostLease) => Promise<void>,
-): Promise<void> {
-  const { pool, hostId, holder, logger, signal } = options;
-
-  const hold = async (): Promise<number | null> => {
-    const { rows } = await pool.query<{ epoch: string | null }>('SELECT operations.hold_host($1, $2, $3) AS epoch', [hostId, holder, LEASE_TTL_MS]);
-    const epoch = rows[0]?.epoch ?? null;
-    return epoch === null ? null : Number(epoch);
-  };
-  const pause = (ms: number, until: AbortSignal) => delay(ms, undefined, { signal: until }).catch(() => undefined);
-
-  /** Renews until the lease is lost or we stop. */
-  const renew = async (epoch: number, lost: AbortController): Promise<void> => {
-    let heldUntil = performance.now() + LEASE_TTL_MS;
-    while (!lost.signal.aborted) {
-      await pause(RENEW_MS, lost.signal);
-      if (lost.signal.aborted) return;
-      const askedAt = performance.now();
-      const answer = await hold().catch(() => undefined);
-      if (answer === epoch) heldUntil = askedAt + LEASE_TTL_MS;
-      else if (answer !== undefined || performance.now() > heldUntil - RENEW_MS) {
-        logger.warn({ hostId, epoch }, 'the lease of the host was lost');
-        lost.abort();
-      }
-    }
-  };
-
+export async function keepLease(options: LeaseOptions, whileHeld: (lease: HostLease) => Promise<void>): Promise<void> {
+  const { hostId, logger, signal } = options;
   while (!signal.aborted) {
-    const epoch = await hold().catch((error: unknown) => {
+    const askedAt = performance.now();
+    const epoch = await hold(options, null).catch((error: unknown) => {
       logger.warn({ err: error, hostId }, 'the lease of the host could not be asked for; trying again');
       return null;
     });
@@ -58,15 +48,49 @@ export async function keepLease(
       continue;
     }
     const lost = new AbortController();
-    const stop = (): void => lost.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    const renewing = renew(epoch, lost);
+    const done = new AbortController();
+    const renewing = renew(options, epoch, askedAt, lost, done.signal);
     try {
-      await whileHeld({ epoch, signal: lost.signal });
+      if (!signal.aborted) await whileHeld({ epoch, lost: lost.signal, stopping: signal });
     } finally {
-      signal.removeEventListener('abort', stop);
-      lost.abort();
+      done.abort();
       await renewing;
+      if (!lost.signal.aborted && options.givesBack()) await release(options);
     }
   }
 }
+
+/** Makes the lease longer until `done`; aborts `lost` when it is another's, or when nobody could say that it is ours. */
+async function renew(options: LeaseOptions, epoch: number, askedAt: number, lost: AbortController, done: AbortSignal): Promise<void> {
+  const { hostId, logger } = options;
+  const lose = (): void => {
+    logger.warn({ hostId, epoch }, 'the lease of the host was lost');
+    lost.abort();
+  };
+  const loseAt = (renewedAt: number) => setTimeout(lose, renewedAt + LEASE_TTL_MS - MARGIN_MS - performance.now());
+  let clock = loseAt(askedAt);
+  const over = AbortSignal.any([lost.signal, done]);
+  while (!over.aborted) {
+    await pause(RENEW_MS, over);
+    if (over.aborted) break;
+    const renewedAt = performance.now();
+    const answer = await hold(options, epoch).catch(() => undefined); // not asked: the clock runs on
+    if (answer === undefined || lost.signal.aborted) continue;
+    clearTimeout(clock);
+    if (answer === epoch) clock = loseAt(renewedAt);
+    else lose();
+  }
+  clearTimeout(clock);
+}
+
+async function hold({ pool, hostId, holder }: LeaseOptions, epoch: number | null): Promise<number | null> {
+  const { rows } = await pool.query<{ epoch: string | null }>('SELECT operations.hold_host($1, $2, $3, $4) AS epoch', [hostId, holder, epoch, LEASE_TTL_MS]);
+  const held = rows[0]?.epoch ?? null;
+  return held === null ? null : Number(held);
+}
+
+/** Without it the successor waits for the lease's end, no more. */
+const release = ({ pool, hostId, holder }: LeaseOptions): Promise<unknown> =>
+  pool.query('SELECT operations.release_host($1, $2)', [hostId, holder]).catch(() => undefined);
+
+const pause = (ms: number, until: AbortSignal): Promise<unknown> => delay(ms, undefined, { signal: until }).catch(() => undefined);

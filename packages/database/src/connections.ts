@@ -38,13 +38,22 @@ export const prismaAdapter = (databaseUrl: string, service: ServiceRole, connect
       options: `-c search_path=${service}`,
       max: connections,
       connectionTimeoutMillis: 5_000,
+      query_timeout: 15_000,
+      keepAlive: true,
     },
     { schema: service, onPoolError: () => {} }, // an idle connection that dies is replaced at the next query
   );
 
 /** A plain pool with a service's role, for what needs no models. */
-export function postgresPool(databaseUrl: string, service: ServiceRole, connections = 4): pg.Pool {
-  const pool = new pg.Pool({ connectionString: serviceDatabaseUrl(databaseUrl, service), max: connections });
+export function postgresPool(databaseUrl: string, service: ServiceRole, connections = 4, queryTimeoutMs = 15_000): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: serviceDatabaseUrl(databaseUrl, service),
+    max: connections,
+    // A server that is silently gone must not be waited for: nothing would say so for a quarter of an hour.
+    connectionTimeoutMillis: 5_000,
+    query_timeout: queryTimeoutMs,
+    keepAlive: true,
+  });
   // An idle connection that dies is replaced at the next query; without a listener it would end the process.
   pool.on('error', () => {});
   return pool;

@@ -38,6 +38,16 @@ export function fromDatabase(error: unknown): unknown {
   return new DomainError(code, fault.message, { cause: error, ...(detail.field === undefined ? {} : { field: detail.field }) });
 }
 
+/** SQLSTATEs of a transaction that lost against another, and Prisma's for one that had to wait too long. */
+const PASSING = /^(40001|40P01|55P03|P2028|P2034)$/;
+
+/** A fault of the database that goes away by itself: the same transaction may work the next time. */
+export function isPassing(error: unknown): boolean {
+  if (isConnectionLoss(error) || (error instanceof DomainError && error.code === 'UNAVAILABLE')) return true;
+  const code = error instanceof Object && 'code' in error ? error.code : postgresFault(error)?.code;
+  return typeof code === 'string' && (PASSING.test(code) || PASSING.test(postgresFault(error)?.code ?? ''));
+}
+
 /** Runs a piece of work on the database, with its refusals as errors of the domain. */
 export async function mapped<T>(work: Promise<T>): Promise<T> {
   try {

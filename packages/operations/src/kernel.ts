@@ -53,18 +53,13 @@ export interface PlannedStep {
 }
 
 /** A step that a worker has taken, with what it needs to do it or to undo it. */
-export interface Claim {
+export interface Claim extends Omit<NewOperation, 'id'> {
   operationId: OperationId;
-  kind: string;
-  targetType: string;
-  targetId: string;
-  tenantId: TenantId | null;
-  requestedBy: UserId | null;
-  requestId: string | null;
   error: ErrorRecord | null;
   index: number;
   name: string;
   input: unknown;
+  /** What the step has answered; something, too, once it has begun to act; null while it has not. */
   output: unknown;
   attempt: number;
   fence: number;
@@ -105,6 +100,10 @@ export const claimStep = (
   ttlMs: number,
 ): Promise<ClaimAnswer> =>
   call(sql, 'claim_step($1::uuid, $2::uuid, $3::bigint, $4, $5::int)', operationId, host?.id ?? null, host?.epoch ?? null, worker, ttlMs);
+
+/** Says that the step is about to act: from now on there may be something to undo. */
+export const beginStep = (sql: Sql, claim: Claim): Promise<void> =>
+  perform(sql, 'begin_step($1::uuid, $2::int, $3::bigint)', claim.operationId, claim.index, claim.fence);
 
 /** Keeps a claim alive. @returns true when the operation is to be cancelled */
 export const heartbeat = (sql: Sql, claim: Claim, ttlMs: number, progress: number | null): Promise<boolean> =>

@@ -9,6 +9,11 @@ export interface StepRun {
   readonly claim: Claim;
   /** Aborted when the operation is cancelled, the claim is lost or the worker closes. */
   readonly signal: AbortSignal;
+  /**
+   * To be awaited just before the step acts on the world outside. Its undo then knows that there may be something to take
+   * back: `claim.output` is null as long as the step has only looked.
+   */
+  begin(): Promise<void>;
   /** How far this step has come, 0..1; shown with the next heartbeat. */
   reportProgress(fraction: number): void;
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, type ErrorRecord, type HostId, type OperationId } from '@novacron/core';
 import { Worker, type ConnectionOptions } from 'bullmq';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { queueName, type Bells } from './bells.ts';
-import { fromDatabase, StaleClaim } from './database-errors.ts';
-import { claimStep, failStep, heartbeat, recordStep, type Bell, type Claim, type Recorded, type Sql } from './kernel.ts';
+import { fromDatabase, isPassing, StaleClaim } from './database-errors.ts';
+import { beginStep, claimStep, failStep, heartbeat, recordStep, type Bell, type Claim, type Recorded, type Sql } from './kernel.ts';
 import { GaveUp, type AnyStep, type Step, type StepRun } from './steps.ts';
 
 const CLAIM_TTL_MS = 15_000;
@@ -33,6 +34,9 @@ export interface OperationsWorker {
   /** Steps in hand are put back for the next worker. `force`: dropped as if the process had died. */
   close(options?: { force?: boolean }): Promise<void>;
 }
+
+/** The part of a step that is written with its record; answers its output. */
+type Commit<Tx> = (tx: Tx) => Promise<unknown>;
 
 /** The worker closes: the step goes back, to be done by another. */
 class Closing extends Error {}
@@ -72,51 +76,77 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
       attempt: claim.attempt,
       requestId: claim.requestId,
     });
-    const startedAt = performance.now();
     const held = holdClaim(claim);
-    let recorded: Recorded;
     try {
-      recorded = await (claim.undoing ? undoStep(claim, held.run) : doStep(claim, held.run));
-      if (!dropped) log.info({ state: recorded.state, undone: claim.undoing, durationMs: Math.round(performance.now() - startedAt) }, 'step recorded');
-    } catch (thrown) {
-      if (dropped) return null;
-      const error = fromDatabase(thrown);
-      if (error instanceof StaleClaim) {
-        log.warn('the step was taken over by another worker');
-        return null;
-      }
-      try {
-        recorded = await settleFailure(claim, held.run, error, log);
-      } catch (refused) {
-        if (!(refused instanceof StaleClaim)) throw refused;
-        log.warn('the step was taken over by another worker while it failed');
-        return null;
-      }
+      const recorded = await settle(claim, held.run, log);
+      return recorded.bell;
+    } catch (error) {
+      if (dropped || error instanceof Closing) return null; // the claim runs out, and the step is another's
+      if (!(error instanceof StaleClaim)) throw error;
+      log.warn('the step was taken over by another worker');
+      return null;
     } finally {
       held.release();
     }
-    return recorded.bell;
   }
 
-  async function doStep(claim: Claim, run: StepRun): Promise<Recorded> {
+  /** Does the step, or undoes it, and writes down what came of it. */
+  async function settle(claim: Claim, run: StepRun, log: Logger): Promise<Recorded> {
+    const startedAt = performance.now();
+    let commit: Commit<Tx>;
+    try {
+      commit = await (claim.undoing ? undoStep(claim, run) : doStep(claim, run));
+    } catch (error) {
+      return persist(run, log, () => settleFailure(claim, run, fromDatabase(error), log));
+    }
+    try {
+      const recorded = await persist(run, log, () => options.transaction(async (tx) => recordStep(tx, claim, await commit(tx))));
+      log.info({ state: recorded.state, undone: claim.undoing, durationMs: Math.round(performance.now() - startedAt) }, 'step recorded');
+      return recorded;
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      return persist(run, log, () => settleFailure(claim, run, error, log)); // what it did can't be: it goes back
+    }
+  }
+
+  async function doStep(claim: Claim, run: StepRun): Promise<Commit<Tx>> {
     const step = stepOf(claim);
     if (claim.interrupted && step.repeatable === false) throw outcomeUnknown();
     const output = await step.run(run, claim.input);
-    return record(run, (tx) => step.commit?.(tx, claim.input, output, run), output);
+    return async (tx) => {
+      await step.commit?.(tx, claim.input, output, run);
+      return output;
+    };
   }
 
-  async function undoStep(claim: Claim, run: StepRun): Promise<Recorded> {
+  async function undoStep(claim: Claim, run: StepRun): Promise<Commit<Tx>> {
     const step = stepOf(claim);
     const undone = await step.undo?.(run, claim.input);
-    return record(run, (tx) => step.commitUndo?.(tx, claim.input, undone, run), null);
+    return async (tx) => {
+      await step.commitUndo?.(tx, claim.input, undone, run);
+      return null;
+    };
   }
 
-  function record(run: StepRun, commit: (tx: Tx) => Promise<void> | undefined, output: unknown): Promise<Recorded> {
-    if (dropped) throw new Closing();
-    return options.transaction(async (tx) => {
-      await commit(tx);
-      return recordStep(tx, run.claim, output);
-    });
+  /**
+   * Writes down what has happened, again and again while the database is in trouble: what was done outside is not undone
+   * because it could not be recorded at once. Ends when the claim is lost; a fault that stays is the domain's INTERNAL.
+   */
+  async function persist(run: StepRun, log: Logger, write: () => Promise<Recorded>): Promise<Recorded> {
+    for (let attempt = 1; ; attempt += 1) {
+      if (dropped) throw new Closing();
+      try {
+        return await write();
+      } catch (thrown) {
+        const error = fromDatabase(thrown);
+        if (error instanceof StaleClaim || (error instanceof DomainError && error.code !== 'UNAVAILABLE')) throw error;
+        if (!isPassing(error) && attempt >= MAX_ATTEMPTS) throw DomainError.from(error);
+        log.warn({ err: error, attempt }, 'what a step did could not be written down; trying again');
+        await delay(Math.min(RETRY.mostMs, RETRY.firstMs * 2 ** Math.min(attempt - 1, 8)));
+        if (run.signal.reason instanceof StaleClaim) throw run.signal.reason;
+        if (closing.signal.aborted && attempt >= MAX_ATTEMPTS) throw new Closing();
+      }
+    }
   }
 
   /** Decides what a failure means: put back, tried again later, or the end of the way forward. */
@@ -154,7 +184,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
       try {
         if (await heartbeat(sql, claim, CLAIM_TTL_MS, progress)) cancelled.abort(new Cancelled());
       } catch (error) {
-        if (fromDatabase(error) instanceof StaleClaim || error instanceof StaleClaim) cancelled.abort(new StaleClaim());
+        if (error instanceof StaleClaim) cancelled.abort(new StaleClaim());
         // anything else: the database is away for a moment; the claim lives on until its time is over
       } finally {
         beating = false;
@@ -164,6 +194,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     return {
       run: {
         claim,
+        begin: () => beginStep(sql, claim),
         signal: AbortSignal.any([cancelled.signal, closing.signal]),
         reportProgress: (fraction) => {
           progress = fraction;
@@ -181,7 +212,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
   };
   const worker = new Worker<{ operationId: OperationId }>(name, answer, {
     connection: options.redis as ConnectionOptions, // the same options, declared by BullMQ a second time
-    concurrency: options.concurrency ?? 16,
+    concurrency: options.concurrency ?? 64, // graceful stops wait for a minute; what libvirt is asked at once is its link's to limit
     lockDuration: 10_000,
     stalledInterval: 5_000,
     removeOnComplete: { count: 0 },

@@ -220,7 +220,7 @@ describe('accidents', () => {
         const agent = postgresPool(service.database.url, 'agent', 1);
         await agent.query('SELECT operations.release_host($1, $2)', [id, `agent ${holder}`]);
         holder += 1;
-        const { rows } = await agent.query<{ epoch: string }>('SELECT operations.hold_host($1, $2, 60000) AS epoch', [id, `agent ${holder}`]);
+        const { rows } = await agent.query<{ epoch: string }>('SELECT operations.hold_host($1, $2, NULL, 60000) AS epoch', [id, `agent ${holder}`]);
         await agent.end();
         return { id, epoch: Number(rows[0]?.epoch) };
       },
@@ -244,6 +244,64 @@ describe('accidents', () => {
     expect(commits % 10).toBe(1); // it tried to, in a transaction that was refused
     expect(commits).toBe(11);
     expect((await service.steps(id))[0]).toMatchObject({ state: 'SUCCEEDED', attempt: 2 });
+  });
+
+  it('what is cancelled while its worker is lost goes back, not forward', async () => {
+    const host = makeHost();
+    let tries = 0;
+    const hang: ToyStep = make('a', { run: () => ((tries += 1), new Promise(() => {})) });
+    const first = service.work([hang], await host.hold());
+    const id = await service.begin([hang], { hostId: host.id });
+    await eventually('the step in hand', () => expect(tries).toBe(1));
+    await first.close({ force: true });
+    await requestCancel(sqlOf(service.operations), id);
+    const second = service.work([hang], await host.hold());
+    expect(await service.ended(id)).toMatchObject({ state: 'CANCELLED' });
+    expect(tries).toBe(1);
+    await second.close();
+  });
+
+  it('a step that is done is recorded when the database lets it, and not undone meanwhile', async () => {
+    let commits = 0;
+    const steps = [
+      make('a', {
+        commit: async () => {
+          commits += 1;
+          if (commits < 4) throw Object.assign(new Error('Transaction API error: Unable to start a transaction in the given time.'), { code: 'P2028' });
+        },
+      }),
+    ];
+    const worker = service.work(steps);
+    expect(await service.ended(await service.begin(steps))).toMatchObject({ state: 'SUCCEEDED', error: null });
+    expect(log).toEqual(['do vms.a']);
+    await worker.close();
+  });
+
+  it('a fault of ours that stays ends the operation, undone', async () => {
+    const steps = [make('a', { commit: () => Promise.reject(new TypeError('a bug')) })];
+    const worker = service.work(steps);
+    expect(await service.ended(await service.begin(steps))).toMatchObject({ state: 'FAILED', error: { code: 'INTERNAL' } });
+    expect(log).toEqual(['do vms.a', 'undo vms.a']);
+    await worker.close();
+  });
+
+  it('an undo knows whether its step has begun to act', async () => {
+    const outputs: unknown[] = [];
+    const undo: ToyStep['undo'] = async ({ claim }) => void outputs.push(claim.output);
+    const looked = fails(new DomainError('CONFLICT', 'Only looked.'), { undo });
+    const acted = make('acts', {
+      run: async (run) => {
+        await run.begin();
+        throw new DomainError('CONFLICT', 'Acted.');
+      },
+      undo,
+    });
+    for (const step of [looked, acted]) {
+      const worker = service.work([step]);
+      await service.ended(await service.begin([step]));
+      await worker.close();
+    }
+    expect(outputs).toEqual([null, { begun: true }]);
   });
 
   it('a step that must not be repeated fails the operation when its worker was lost', async () => {

@@ -95,7 +95,7 @@ DECLARE v_last bigint;
 BEGIN
   SELECT max(position) INTO v_last FROM event_log WHERE at < p_before;
   IF v_last IS NULL THEN RETURN 0; END IF;
-  UPDATE event_head SET trimmed = v_last WHERE id = 1;
+  UPDATE event_head SET trimmed = greatest(trimmed, v_last) WHERE id = 1;
   DELETE FROM event_log WHERE position <= v_last;
   RETURN v_last;
 END $$;
@@ -134,7 +134,7 @@ BEGIN
     AND state IN ('RUNNING', 'FAILED', 'SUCCEEDED', 'UNDOING');
   -- a step that was begun and put back for another try has something to undo, too
   SELECT greatest(v_index, max(index)) INTO v_index FROM step WHERE operation_id = o.id AND index <= o.cursor AND undoable
-    AND state = 'PENDING' AND attempt > 0;
+    AND state = 'PENDING' AND started_at IS NOT NULL;
   UPDATE operation SET unwinding = true, due_at = clock_timestamp(), cancellable = false,
     cursor = coalesce(v_index, cursor),
     state = CASE WHEN cancel_requested_at IS NOT NULL AND error IS NULL THEN 'CANCELLING'::operation_state ELSE 'RUNNING' END
@@ -192,6 +192,12 @@ BEGIN
   IF v_interrupted AND s.claimed_until > clock_timestamp() AND s.host_epoch IS NOT DISTINCT FROM p_host_epoch THEN
     RETURN jsonb_build_object('waitMs', ceil(extract(epoch FROM s.claimed_until - clock_timestamp()) * 1000));
   END IF;
+  -- cancelled while its worker was lost: from here it goes back, not forward
+  IF o.cancel_requested_at IS NOT NULL AND NOT o.unwinding THEN
+    o := unwind(o);
+    PERFORM put_operation_event(o);
+    RETURN CASE WHEN o.finished_at IS NULL THEN jsonb_build_object('elsewhere', bell(o)) ELSE '{"ended": true}' END;
+  END IF;
   v_wait := extract(epoch FROM o.due_at - clock_timestamp()) * 1000;
   IF v_wait > 0 AND NOT v_interrupted THEN RETURN jsonb_build_object('waitMs', ceil(v_wait)); END IF;
 
@@ -238,12 +244,20 @@ BEGIN
   UPDATE step SET claimed_until = clock_timestamp() + make_interval(secs => p_ttl_ms / 1000.0),
     progress = coalesce(p_progress, progress)
   WHERE operation_id = p_operation AND index = p_index;
-  IF p_progress IS NOT NULL AND NOT o.unwinding AND p_progress - s.progress >= 0.01 THEN
-    SELECT count(*) INTO v_count FROM step WHERE operation_id = p_operation;
+  SELECT count(*) INTO v_count FROM step WHERE operation_id = p_operation;
+  IF NOT o.unwinding AND (p_index + least(p_progress, 1)) / v_count - o.progress >= 0.01 THEN
     UPDATE operation SET progress = (p_index + least(p_progress, 1)) / v_count WHERE id = p_operation RETURNING * INTO o;
     PERFORM put_operation_event(o);
   END IF;
   RETURN o.cancel_requested_at IS NOT NULL AND NOT o.unwinding;
+END $$;
+
+-- The step is about to act on the world outside: from now on there may be something to undo.
+CREATE FUNCTION begin_step(p_operation uuid, p_index int, p_fence bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
+BEGIN
+  PERFORM require_claim(p_operation, p_index, p_fence);
+  UPDATE step SET output = coalesce(output, '{"begun": true}') WHERE operation_id = p_operation AND index = p_index;
 END $$;
 
 -- A step is done, or undone: in the transaction that records what it did. Answers {state, bell}.
@@ -290,7 +304,9 @@ BEGIN
     -- undoing, but not claimed: the next claim must wait for due_at
     UPDATE step SET state = 'FAILED' WHERE operation_id = o.id AND index = p_index;
   ELSIF p_retry_ms IS NOT NULL AND o.cancel_requested_at IS NULL THEN
-    UPDATE step SET state = 'PENDING', error = p_error, claimed_until = NULL WHERE operation_id = o.id AND index = p_index;
+    -- put back without an error, it was no try
+    UPDATE step SET state = 'PENDING', error = p_error, claimed_until = NULL, attempt = attempt - (p_error IS NULL)::int
+    WHERE operation_id = o.id AND index = p_index;
     UPDATE operation SET due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0)
     WHERE id = o.id RETURNING * INTO o;
   ELSE
@@ -316,16 +332,24 @@ BEGIN
   UPDATE operation SET cancel_requested_at = clock_timestamp(), state = 'CANCELLING', cancellable = false
   WHERE id = o.id RETURNING * INTO o;
   SELECT * INTO s FROM step WHERE operation_id = o.id AND index = o.cursor;
-  IF s.state <> 'RUNNING' OR s.claimed_until < clock_timestamp() THEN o := unwind(o); END IF;
+  IF s.state <> 'RUNNING' OR s.claimed_until < clock_timestamp()
+    OR s.host_epoch < (SELECT l.epoch FROM host_lease l WHERE l.host_id = s.host_id) THEN o := unwind(o); END IF;
   PERFORM put_operation_event(o);
   RETURN bell(o);
 END $$;
+
+-- The hosts that have an agent now.
+CREATE FUNCTION attended_hosts() RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = operations, pg_temp AS $$
+  SELECT host_id FROM host_lease WHERE expires_at > clock_timestamp() $$;
 
 -- For the sweeper: bells of operations that are due and that no living worker holds.
 CREATE FUNCTION due_bells(p_limit int) RETURNS SETOF jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
   SELECT bell(o) FROM operation o JOIN step s ON s.operation_id = o.id AND s.index = o.cursor
   WHERE o.due_at <= clock_timestamp()
+    -- where no agent is, nobody hears: a thousand of these must not keep the others from being rung
+    AND (s.host_id IS NULL OR s.host_id IN (SELECT attended_hosts()))
     AND (s.state NOT IN ('RUNNING', 'UNDOING') OR s.claimed_until < clock_timestamp()
       OR s.host_epoch < (SELECT l.epoch FROM host_lease l WHERE l.host_id = s.host_id))
   ORDER BY o.due_at LIMIT p_limit $$;
@@ -353,24 +377,24 @@ LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 
 -- ---- leases of hosts ---------------------------------------------------------------------------------------
 
--- The epoch under which the holder may speak to the host, or null while another holds it.
-CREATE FUNCTION hold_host(p_host uuid, p_holder text, p_ttl_ms int) RETURNS bigint
+-- The epoch under which the holder may speak to the host, or null while another holds it. With p_epoch, a lease is made
+-- longer, and only while it lasts; without, it is taken, and every taking is a new epoch, by the same holder too: what
+-- it still had in hand under the old one counts for nothing.
+CREATE FUNCTION hold_host(p_host uuid, p_holder text, p_epoch bigint, p_ttl_ms int) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
   INSERT INTO host_lease AS l (host_id, holder, epoch, expires_at)
   VALUES (p_host, p_holder, 1, clock_timestamp() + make_interval(secs => least(p_ttl_ms, 60000) / 1000.0))
   ON CONFLICT (host_id) DO UPDATE SET holder = p_holder, expires_at = excluded.expires_at,
-    epoch = l.epoch + CASE WHEN l.holder = p_holder AND l.expires_at > clock_timestamp() THEN 0 ELSE 1 END
-  WHERE l.holder = p_holder OR l.expires_at <= clock_timestamp()
+    epoch = l.epoch + (p_epoch IS NULL)::int
+  WHERE CASE WHEN p_epoch IS NULL THEN l.holder = p_holder OR l.expires_at <= clock_timestamp()
+    -- a lease from the future was made before the clock was set back: nobody knows how long ago
+    OR l.expires_at > clock_timestamp() + interval '1 minute'
+    ELSE l.holder = p_holder AND l.epoch = p_epoch AND l.expires_at > clock_timestamp() END
   RETURNING epoch $$;
 
 CREATE FUNCTION release_host(p_host uuid, p_holder text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
   UPDATE host_lease SET expires_at = clock_timestamp() WHERE host_id = p_host AND holder = p_holder $$;
-
--- The hosts that have an agent now.
-CREATE FUNCTION attended_hosts() RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = operations, pg_temp AS $$
-  SELECT host_id FROM host_lease WHERE expires_at > clock_timestamp() $$;
 
 -- ---- quota -------------------------------------------------------------------------------------------------
 
@@ -406,7 +430,7 @@ END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA operations FROM PUBLIC;
 GRANT USAGE ON SCHEMA operations TO novacron_identity, novacron_vms, novacron_monitoring, novacron_operations, novacron_gateway, novacron_agent;
-GRANT EXECUTE ON FUNCTION emit, submit, claim_step, heartbeat, record_step, fail_step, claim_idempotency_key TO novacron_vms;
+GRANT EXECUTE ON FUNCTION emit, submit, claim_step, begin_step, heartbeat, record_step, fail_step, claim_idempotency_key TO novacron_vms;
 GRANT EXECUTE ON FUNCTION charge_quota, attended_hosts TO novacron_vms;
 GRANT EXECUTE ON FUNCTION emit, set_quota, quota_of TO novacron_identity;
 GRANT EXECUTE ON FUNCTION hold_host, release_host, attended_hosts TO novacron_agent;
