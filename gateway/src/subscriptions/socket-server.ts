@@ -113,8 +113,13 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
 
   return {
     upgrade(request, socket, head) {
-      const refuse = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-      if (new URL(request.url ?? '/', 'http://gateway').pathname !== '/graphql') refuse('404 Not Found');
+      // Node takes its own listener away before it hands the socket over; an 'error' that nobody hears ends the process.
+      socket.on('error', () => socket.destroy());
+      const refuse = (status: string) =>
+        socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+      const url = URL.parse(request.url ?? '/', 'http://gateway'); // null for "//", which an HTTP parser lets through
+      if (url === null) refuse('400 Bad Request');
+      else if (url.pathname !== '/graphql') refuse('404 Not Found');
       else if (isClosing) refuse('503 Service Unavailable');
       else if (!isOriginAllowed(request.headers, options.allowedOrigins)) refuse('403 Forbidden');
       else server.handleUpgrade(request, socket, head, (ws) => accept(ws, request));
