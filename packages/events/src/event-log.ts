@@ -1,7 +1,7 @@
 import type { EventRecord } from '@novacron/contracts';
 import { postgresPool } from '@novacron/database';
 import { fromDatabase } from '@novacron/operations';
-import { connectRedis } from '@novacron/redis';
+import { answersWithin, connectRedis } from '@novacron/redis';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { EVENT_STREAM, streamId, toRecord, type EventRow } from './event-row.ts';
@@ -53,7 +53,7 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
   };
 
   const follow: EventLog['follow'] = (after, onEvent) => {
-    const stream = connectRedis(redis, { autoResendUnfulfilledCommands: false }); // while it is away, PostgreSQL is asked
+    const stream = connectRedis(redis, { ...answersWithin(BLOCK_MS), autoResendUnfulfilledCommands: false }); // while it is away, PostgreSQL is asked
     const closed = new AbortController();
     let position = after;
 
@@ -64,21 +64,22 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
         position = event.position;
       }
     };
-    /** What the stream has next, if it follows on without a hole; null when PostgreSQL must be asked. */
+    /** What the stream has next: nothing within BLOCK_MS, or what follows on without a hole; null when it can't tell. */
     const fromStream = async (): Promise<EventRecord[] | null> => {
       if (stream.status !== 'ready') return null;
       const reply = await stream.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', EVENT_STREAM, streamId(position));
       const entries = reply?.[0]?.[1] ?? [];
       const events = entries.map(([, fields]) => JSON.parse(fields[1] ?? 'null') as EventRecord); // written by the relay
-      const followsOn = events.length > 0 && events.every((event, index) => event.position === position + index + 1);
+      const followsOn = events.every((event, index) => event.position === position + index + 1);
       return followsOn ? events : null;
     };
     const run = async (): Promise<void> => {
       let trusted = false; // until PostgreSQL has said that there is nothing between
       while (!closed.signal.aborted) {
         try {
-          const events = trusted ? await fromStream().catch(() => null) : null;
-          if (events) {
+          const asked = trusted;
+          const events = asked ? await fromStream().catch(() => null) : null;
+          if (events && events.length > 0) {
             await handOver(events);
             continue;
           }
@@ -86,7 +87,7 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
           if (stored.some((event, index) => event.position !== position + index + 1)) throw new Error('The event log has a hole.');
           await handOver(stored);
           trusted = stored.length < BATCH;
-          if (stored.length === 0 && stream.status !== 'ready') await pause(POLL_MS, closed.signal);
+          if (stored.length === 0 && asked && events === null) await pause(POLL_MS, closed.signal);
         } catch (error) {
           if (closed.signal.aborted) return;
           logger.warn({ err: error, position }, 'the event log could not be read; trying again');

@@ -152,6 +152,33 @@ describe('accidents', () => {
     await eventually('all events', () => expect(events.map(generationOf)).toEqual(Array.from({ length: 60 }, (_, index) => index + 1)));
   });
 
+  it('Redis frozen while events flow: they are numbered and handed over without it, and it is refilled afterwards', async () => {
+    const { events } = follow();
+    const writeUpTo = async (last: number) => {
+      for (let generation = events.length + 1; generation <= last; generation += 1) await write('vm', generation);
+    };
+    const stream = connectRedis(redis.options, { enableOfflineQueue: true });
+    const streamed = async () => (await stream.xrange('novacron.events', '-', '+')).length;
+    await writeUpTo(10);
+    await eventually('the stream', async () => expect(await streamed()).toBe(10));
+    await eventually('what came before', () => expect(events).toHaveLength(10));
+
+    redis.freeze();
+    await write('vm', 11); // a relay of this one hangs while the next are numbered
+    await eventually('the first number', async () => expect(await log.head()).toBe(11), { timeoutMs: 1_000 });
+    await write('vm', 12);
+    await eventually('the second number', async () => expect(await log.head()).toBe(12), { timeoutMs: 1_000 });
+    await eventually('what came first', () => expect(events).toHaveLength(12), { timeoutMs: 4_500 });
+    await writeUpTo(20);
+    await eventually('what came next', () => expect(events).toHaveLength(20), { timeoutMs: 1_500 });
+
+    redis.thaw();
+    await eventually('the stream filled again', async () => expect(await streamed()).toBe(20));
+    await writeUpTo(30);
+    await eventually('all events', () => expect(events.map(generationOf)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1)));
+    stream.disconnect();
+  });
+
   it('every connection to PostgreSQL cut while events flow: nothing is missed', async () => {
     const { events } = follow();
     for (let generation = 1; generation <= 40; generation += 1) {
