@@ -67,7 +67,7 @@ async function renew(options: LeaseOptions, epoch: number, askedAt: number, lost
     logger.warn({ hostId, epoch }, 'the lease of the host was lost');
     lost.abort();
   };
-  const loseAt = (renewedAt: number) => setTimeout(lose, renewedAt + LEASE_TTL_MS - MARGIN_MS - performance.now());
+  const loseAt = (renewedAt: number) => setTimeout(lose, Math.max(0, renewedAt + LEASE_TTL_MS - MARGIN_MS - performance.now()));
   let clock = loseAt(askedAt);
   const over = AbortSignal.any([lost.signal, done]);
   while (!over.aborted) {
