@@ -1,4 +1,5 @@
 import type { EventRecord } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
 import { postgresPool } from '@novacron/database';
 import { fromDatabase } from '@novacron/operations';
 import { answersWithin, connectRedis } from '@novacron/redis';
@@ -15,13 +16,17 @@ export interface EventLog {
   /**
    * Hands over every event after the position, in order and without a gap, until closed. A handler that
    * returns a promise is waited for. Survives the loss of Redis and PostgreSQL connections.
+   *
+   * The one gap there can be: whoever is further behind than events are kept can't be given the next one. Then an
+   * error is logged, `onMissed` is told the position up to which events were missed, and those that are still kept
+   * follow, from the one after it. Positions are dense, so the handler can see the gap, too.
    */
-  follow(after: number, onEvent: (event: EventRecord) => void | Promise<void>): Follower;
+  follow(after: number, onEvent: (event: EventRecord) => void | Promise<void>, onMissed?: (upTo: number) => void): Follower;
   close(): Promise<void>;
 }
 
 export interface Follower {
-  /** The position of the last event that was handed over. */
+  /** The position of the last event that was handed over, or missed for good. */
   readonly position: number;
   close(): Promise<void>;
 }
@@ -52,7 +57,12 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
     }
   };
 
-  const follow: EventLog['follow'] = (after, onEvent) => {
+  const bounds = async (): Promise<{ head: number; trimmed: number }> => {
+    const { rows } = await pool.query<{ head: string; trimmed: string }>('SELECT head, trimmed FROM operations.event_bounds()');
+    return { head: Number(rows[0]?.head ?? 0), trimmed: Number(rows[0]?.trimmed ?? 0) };
+  };
+
+  const follow: EventLog['follow'] = (after, onEvent, onMissed) => {
     const stream = connectRedis(redis, { ...answersWithin(BLOCK_MS), autoResendUnfulfilledCommands: false }); // while it is away, PostgreSQL is asked
     const closed = new AbortController();
     let position = after;
@@ -73,6 +83,14 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
       const followsOn = events.every((event, index) => event.position === position + index + 1);
       return followsOn ? events : null;
     };
+    /** Goes on with the oldest event that is kept; asking for an older one again would be in vain for ever. */
+    const skipMissed = async (): Promise<void> => {
+      const { trimmed } = await bounds();
+      if (trimmed <= position) return;
+      logger.error({ position, trimmed }, 'events were no longer kept when they were to be read; going on after them');
+      position = trimmed;
+      onMissed?.(trimmed);
+    };
     const run = async (): Promise<void> => {
       let trusted = false; // until PostgreSQL has said that there is nothing between
       while (!closed.signal.aborted) {
@@ -83,7 +101,11 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
             await handOver(events);
             continue;
           }
-          const stored = await read(position, BATCH);
+          const stored = await read(position, BATCH).catch(async (error: unknown) => {
+            if (!(error instanceof DomainError) || error.code !== 'CURSOR_EXPIRED') throw error;
+            await skipMissed();
+            return read(position, BATCH);
+          });
           if (stored.some((event, index) => event.position !== position + index + 1)) throw new Error('The event log has a hole.');
           await handOver(stored);
           trusted = stored.length < BATCH;
@@ -113,8 +135,7 @@ export function openEventLog({ databaseUrl, redis, logger }: EventLogOptions): E
 
   return {
     async head() {
-      const { rows } = await pool.query<{ head: string }>('SELECT head FROM operations.event_bounds()');
-      return Number(rows[0]?.head ?? 0);
+      return (await bounds()).head;
     },
     read,
     follow,

@@ -31,6 +31,12 @@ afterEach(async () => {
 
 const EMIT = `SELECT operations.emit('vm.changed', $1, NULL, $2::jsonb)::text`;
 const write = (entity: string, generation: number) => writers.query(EMIT, [entity, JSON.stringify({ after: { generation } })]);
+/** Forgets all events so far, as if their retention had passed. */
+async function trim(): Promise<void> {
+  const operations = postgresPool(database.url, 'operations', 1);
+  await operations.query("SELECT operations.trim_events(now() + interval '1 hour')");
+  await operations.end();
+}
 const generationOf = (event: EventRecord): number => (event.after as { generation: number }).generation;
 
 /** Collects what a follower is given, and checks on the way that no position is missing. */
@@ -124,11 +130,27 @@ describe('reading on after a cursor', () => {
   it('says CURSOR_EXPIRED for what is past retention', async () => {
     await write('vm', 1);
     await eventually('the event', async () => expect(await log.head()).toBe(1));
-    const operations = postgresPool(database.url, 'operations', 1);
-    await operations.query("SELECT operations.trim_events(now() + interval '1 hour')");
-    await operations.end();
+    await trim();
     await expect(log.read(0, 10)).rejects.toMatchObject({ code: 'CURSOR_EXPIRED', field: 'after' });
     expect(await log.read(1, 10)).toEqual([]);
+  });
+
+  it('goes on after what is past retention, and says once what was missed', async () => {
+    for (const generation of [1, 2, 3]) await write('vm', generation);
+    await eventually('the events', async () => expect(await log.head()).toBe(3));
+    await trim();
+    const errors: unknown[] = [];
+    const noting = pino({ level: 'error' }, { write: (line: string) => errors.push(JSON.parse(line)) });
+    const behind = openEventLog({ databaseUrl: database.url, redis: redis.options, logger: noting });
+    const given: number[] = [];
+    const missed: number[] = [];
+    const follower = behind.follow(1, ({ position }) => void given.push(position), (upTo) => missed.push(upTo));
+    await eventually('the jump', () => expect(follower.position).toBe(3)); // before anything else happens
+    await write('vm', 4);
+    await eventually('the next event', () => expect(given).toEqual([4]));
+    expect(missed).toEqual([3]);
+    expect(errors).toEqual([expect.objectContaining({ position: 1, trimmed: 3 })]);
+    await behind.close();
   });
 });
 
