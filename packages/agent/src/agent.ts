@@ -91,6 +91,8 @@ export function startAgent(options: AgentOptions): AgentProcess {
 async function serve(host: HostRecord, lease: HostLease, attach: readonly AttachHost[], logger: Logger, forced: () => boolean): Promise<void> {
   const watchers = new Set<HostWatcher>();
   let connected: Connection | null = null;
+  /** One outage is one piece of news, however often we try. */
+  let isLostTold = false;
   const tell = (work: (watcher: HostWatcher) => void): void => watchers.forEach(work);
 
   const ended = AbortSignal.any([lease.lost, lease.stopping]);
@@ -106,13 +108,16 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
     onStatus: (status) => {
       if (status.state === 'connected') {
         connected = status.connection;
+        isLostTold = false;
         logger.info({ hostId: host.id, host: host.name }, 'connected to libvirt');
         tell((watcher) => watcher.onConnected?.(status.connection));
       } else if (status.state === 'lost') {
         connected = null;
+        isLostTold = true;
         logger.warn({ hostId: host.id, host: host.name, reason: status.reason.message }, 'the connection to libvirt was lost');
         tell((watcher) => watcher.onLost?.(status.reason.message));
-      } else if (status.state === 'retrying' && status.attempt === 1) {
+      } else if (status.state === 'retrying' && !isLostTold) {
+        isLostTold = true;
         const reason = status.error instanceof Error ? status.error.message : String(status.error);
         logger.warn({ hostId: host.id, host: host.name, reason }, 'libvirt can not be reached; trying again');
         tell((watcher) => watcher.onLost?.(reason));

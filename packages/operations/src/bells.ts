@@ -16,11 +16,22 @@ export interface Bells {
   close(): Promise<void>;
 }
 
+/**
+ * The same for the same try, so that whoever rings again and again (the sweeper, for a queue that nobody serves) adds
+ * nothing. A bell for now is another than the one that waits for the next try: cancelling must not wait for that.
+ */
+const jobId = ({ operationId, cursor, attempt, delayMs }: Bell): string =>
+  `${operationId}-${cursor}-${attempt}-${delayMs > 0 ? 'later' : 'now'}`;
+
 export function createBells(redis: RedisOptions, logger: Logger): Bells {
-  // Without Redis a bell is dropped at once instead of being kept for later: the sweeper rings again.
-  const connection = connectRedis(redis, { maxRetriesPerRequest: null });
+  const connection = connectRedis(redis);
   const queues = new Map<string, Queue>();
   let silent = false;
+
+  const lost = (error: unknown): void => {
+    if (!silent) logger.warn({ err: error }, 'a bell was lost; the sweeper will ring it again');
+    silent = true;
+  };
 
   const queueOf = (bell: Bell): Queue => {
     const name = queueName(bell.service, bell.hostId);
@@ -28,6 +39,10 @@ export function createBells(redis: RedisOptions, logger: Logger): Bells {
     if (known) return known;
     const queue = new Queue(name, { connection: connection as unknown as ConnectionOptions }); // BullMQ's own declaration of ioredis
     queue.on('error', () => {}); // said by ring, once per outage
+    queue.waitUntilReady().catch(() => {
+      queues.delete(name); // a queue whose first words to Redis were lost never tries them again: the next bell gets another
+      void queue.close().catch(() => undefined); // it never opened
+    });
     queues.set(name, queue);
     return queue;
   };
@@ -35,28 +50,17 @@ export function createBells(redis: RedisOptions, logger: Logger): Bells {
   return {
     ring(bell) {
       if (bell === null) return;
+      // BullMQ would keep it, and all that follow, until Redis is there
+      if (connection.status !== 'ready') return lost(new Error('Redis is away.'));
       queueOf(bell)
         .add(
           'bell',
           { operationId: bell.operationId },
-          {
-            // One bell per try: a bell with the id of one that is still being answered would be swallowed.
-            jobId: `${bell.operationId}-${bell.cursor}-${bell.attempt}`,
-            delay: bell.delayMs,
-            attempts: 1,
-            removeOnComplete: true,
-            removeOnFail: true,
-          },
+          { jobId: jobId(bell), delay: bell.delayMs, attempts: 1, removeOnComplete: true, removeOnFail: true },
         )
-        .then(
-          () => {
-            silent = false;
-          },
-          (error: unknown) => {
-            if (!silent) logger.warn({ err: error }, 'a bell was lost; the sweeper will ring it again');
-            silent = true;
-          },
-        );
+        .then(() => {
+          silent = false;
+        }, lost);
     },
     async close() {
       await Promise.allSettled([...queues.values()].map((queue) => queue.close()));

@@ -1,11 +1,12 @@
 export { createBells, queueName, type Bells } from './bells.ts';
-export { fromDatabase, StaleClaim } from './database-errors.ts';
+export { fromDatabase, isPassing, StaleClaim } from './database-errors.ts';
 export {
   chargeQuota,
   claimIdempotencyKey,
   claimStep,
   emit,
   failStep,
+  goesOn,
   heartbeat,
   quotaOf,
   quotaUsage,

@@ -125,6 +125,9 @@ export const failStep = (sql: Sql, claim: Claim, error: ErrorRecord | null, retr
     retryMs,
   );
 
+/** Does the operation go forward, neither ended, nor failed, nor cancelled? */
+export const goesOn = (sql: Sql, operationId: OperationId): Promise<boolean> => call(sql, 'goes_on($1::uuid)', operationId);
+
 /** Asks for an end with nothing left behind. INVALID_STATE when it is too late. */
 export const requestCancel = (sql: Sql, operationId: OperationId): Promise<Bell | null> =>
   call(sql, 'request_cancel($1::uuid)', operationId);

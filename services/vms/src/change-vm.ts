@@ -1,6 +1,6 @@
 import { can, requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
-import { submit, type Bell, type PlannedStep } from '@novacron/operations';
+import { goesOn, submit, type Bell, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
 import type { Database, HostRow, Tx, VmRow } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
@@ -69,7 +69,7 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
   return database.$transaction(async (tx) => {
     const vm = await lockForViewer(tx, context, id, verb);
     const vmId = vm.id as VmId; // brands are added where rows come in
-    if (vm.operationVerb === verb && vm.operationId !== null) {
+    if (vm.operationVerb === verb && vm.operationId !== null && (await goesOn(tx, vm.operationId as OperationId))) {
       if (verb === 'stop' && force) await tx.vm.update({ where: { id: vm.id }, data: { forceStop: true } });
       return { vmId, vm, operationId: vm.operationId as OperationId, bell: null };
     }

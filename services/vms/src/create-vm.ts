@@ -8,7 +8,7 @@ import { checkBootPath, type KernelBoot } from './boot-files.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planCreate } from './operations/create.ts';
-import { checkCmdline, checkIdempotencyKey, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
+import { checkCmdline, checkIdempotencyKey, checkLabel, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
 import { claimHost } from './store/host-claims.ts';
 import { hostFacts, type PlaceableHost } from './store/host-facts.ts';
 import { insertVm } from './store/vm-life.ts';
@@ -82,6 +82,7 @@ function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): Pl
   if (requireLabels != null && !isObject) {
     throw new DomainError('BAD_USER_INPUT', 'Labels are an object: { "zone": "a" }.', { field: 'placement.requireLabels' });
   }
+  for (const [key, value] of Object.entries(requireLabels ?? {})) checkLabel(key, value, 'placement.requireLabels');
   return {
     vcpus,
     memory,

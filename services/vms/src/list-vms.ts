@@ -3,6 +3,7 @@ import { DomainError, isId, type TenantId } from '@novacron/core';
 import { parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, VmRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
+import { checkText, LIMITS, NAME } from './rules.ts';
 
 export interface VmFilter {
   states?: readonly VmState[] | null | undefined;
@@ -24,7 +25,7 @@ const whole = (text: string): number | null => (/^\d{1,9}$/.test(text) ? Number(
 /** Ids sort by age: they are UUIDv7. */
 export const VM_ORDER_FIELDS = {
   CREATED_AT: { description: 'When it was asked for.', column: 'id', parse: (text) => (isId(text) ? text : null) },
-  NAME: { description: 'Its name.', column: 'name', parse: (text) => text },
+  NAME: { description: 'Its name.', column: 'name', parse: (text) => (NAME.test(text) ? text : null) },
   VCPUS: { description: 'How many virtual CPUs it has.', column: 'vcpus', parse: whole },
   MEMORY: { description: 'How much memory it has.', column: 'memory', parse: (text) => (/^\d{1,18}$/.test(text) ? BigInt(text) : null) },
 } as const satisfies Record<string, OrderField>;
@@ -67,7 +68,10 @@ export async function listVms(database: Database, { tenants, filter, orderBy, pa
 const whereTenants = (tenants: readonly TenantId[] | 'all'): Prisma.VmWhereInput => (tenants === 'all' ? {} : { tenantId: { in: [...tenants] } });
 
 /** Prisma hands a text on to LIKE as it is; here it stands for itself. */
-export const containing = (text: string) => ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' as const });
+export const containing = (text: string) => ({
+  contains: checkText(text, 'filter.search', LIMITS.search.most).replaceAll(/[\\%_]/g, String.raw`\$&`),
+  mode: 'insensitive' as const,
+});
 
 /** An id that is none matches nothing. */
 const idOrNothing = (id: string): string | Prisma.UuidFilter => (isId(id) ? id : { in: [] });
@@ -77,7 +81,7 @@ function whereFilter(filter: VmFilter | null | undefined): Prisma.VmWhereInput {
     ...(filter?.states ? { state: { in: [...filter.states] } } : {}),
     ...(filter?.hostId == null ? {} : { hostId: idOrNothing(filter.hostId) }),
     ...(filter?.tenantId == null ? {} : { tenantId: idOrNothing(filter.tenantId) }),
-    ...(filter?.tags?.length ? { tags: { hasEvery: [...filter.tags] } } : {}),
+    ...(filter?.tags?.length ? { tags: { hasEvery: filter.tags.map((tag) => checkText(tag, 'filter.tags', LIMITS.search.most)) } } : {}),
     ...(filter?.search ? { name: containing(filter.search) } : {}),
   };
 }

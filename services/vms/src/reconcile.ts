@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
-import { isId, type HostId, type VmId } from '@novacron/core';
+import { isId, type VmId } from '@novacron/core';
 import { describeState, type Connection } from '@novacron/libvirt';
+import { isPassing } from '@novacron/operations';
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
 import type { HostDomains } from './host-context.ts';
@@ -49,7 +50,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     try {
       while (entry.again && !closing.signal.aborted) {
         entry.again = false;
-        await recordObservation(database, hostId, vmId, await domains.observe(vmId));
+        await untilWritten(async () => recordObservation(database, hostId, vmId, await domains.observe(vmId)));
       }
     } catch (error) {
       // The connection went: everything is read again at the next one.
@@ -59,29 +60,43 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     }
   };
 
+  /** Again and again while the database is in trouble: what was seen is not seen a second time by itself. */
+  async function untilWritten<T>(write: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!isPassing(error) || !agent.connected || closing.signal.aborted) throw error;
+        await delay(Math.min(2_000, 100 * 2 ** attempt), undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+    }
+  }
+
   const resync = async (connection: Connection): Promise<void> => {
     try {
-      if (!(await setHostOnline(database, hostId, await readHost(connection, agent.host, policy)))) return;
+      const report = await readHost(connection, agent.host, policy);
       const order = domains.nextOrder();
+      const stats = await connection.domains.stats([], ['state']);
+      if (!(await untilWritten(() => setHostOnline(database, hostId, agent.epoch, report)))) return;
       const seen = new Map(
-        (await connection.domains.stats([], ['state'])).map(({ domain, params }) => [
-          domain.uuid,
-          readState(describeState(Number(params['state.state']), Number(params['state.reason']))),
-        ]),
+        stats.map(({ domain, params }) => [domain.uuid, readState(describeState(Number(params['state.state']), Number(params['state.reason'])))]),
       );
-      const rows = await database.vm.findMany({ where: { hostId, deletedAt: null }, select: { id: true, observed: true } });
+      const rows = await untilWritten(() => database.vm.findMany({ where: { hostId, deletedAt: null }, select: { id: true, observed: true } }));
       for (const { id, observed } of rows) {
         const found = seen.get(id) ?? ({ observed: 'MISSING', reason: null } as const);
         if (found.observed === observed) continue; // nearly all of them, nearly always
-        await recordObservation(database, hostId, id as VmId, { ...found, ...order } satisfies Observation); // brands are added where rows come in
+        await untilWritten(() => recordObservation(database, hostId, id as VmId, { ...found, ...order } satisfies Observation)); // brands are added where rows come in
       }
     } catch (error) {
       if (closing.signal.aborted || agent.connected !== connection) return; // the next connection reads again
-      const { message } = fromLibvirt(error);
       logger.warn({ err: error }, 'the host could not be read');
-      await setHostOffline(database, hostId, message).catch(() => undefined);
+      const { code, message } = fromLibvirt(error);
+      if (code !== 'INTERNAL') await offline(message); // a fault of our own is no reason to give the host up
     }
   };
+
+  const offline = (problem: string): Promise<void> =>
+    untilWritten(() => setHostOffline(database, hostId, agent.epoch, problem)).catch((error: unknown) => logger.warn({ err: error }, 'the host could not be marked offline'));
 
   /** One after the other: of a connection that was lost and made again, the newer word must be the last. */
   let reporting = Promise.resolve();
@@ -90,7 +105,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
   const unwatch = agent.watch({
     onConnected: (connection) => report(() => resync(connection)),
     onLost: (reason) =>
-      report(() => setHostOffline(database, hostId, `libvirt can't be reached: ${reason}`).catch((error: unknown) => logger.warn({ err: error }, 'the host could not be marked offline'))),
+      report(() => offline(`libvirt can't be reached: ${reason}`)),
     onLifecycle: (event) => {
       const { uuid } = event.domain;
       if (isId(uuid) && !domains.isActing(uuid)) track(look(uuid as VmId)); // a domain that is none of ours has no row
@@ -108,7 +123,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
       clearInterval(timer);
       unwatch();
       await Promise.allSettled(running);
-      if (!force) await setHostOffline(database, hostId as HostId, 'The agent of this host was stopped.').catch(() => undefined);
+      if (!force) await offline('The agent of this host was stopped.');
     },
   };
 }

@@ -4,7 +4,7 @@ import { DomainError } from '@novacron/core';
 import { parseUri, Unsupported } from '@novacron/libvirt';
 import type { Database, HostRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
-import { checkName } from './rules.ts';
+import { checkLabel, checkName, checkText } from './rules.ts';
 import { insertHost } from './store/hosts.ts';
 
 export interface RegisterHostInput {
@@ -15,17 +15,33 @@ export interface RegisterHostInput {
 }
 
 const LABELS_MOST = 64;
+const LIMITS = { uri: 1_024 } as const;
+
+/**
+ * What an agent, which may be root, opens. Other drivers and paths have libvirt read files, or do more than reach a
+ * hypervisor (https://libvirt.org/drvtest.html). The test driver's one host is for trying things at scale.
+ */
+const DRIVERS: Readonly<Record<string, readonly string[]>> = { qemu: ['/system', '/session'], test: ['/default'] };
+/** `host` is for telling machines apart that are all reached by the same path; libvirt passes over it. */
+const PARAMETERS = new Set(['host']);
 
 /** The hypervisor's kind, from the URI's driver; BAD_USER_INPUT when NovaCron can't reach such a host. */
 function driverOf(uri: string): string {
-  try {
-    return new URL(parseUri(uri).driverUri).protocol.replace(':', '').toUpperCase();
-  } catch (error) {
+  checkText(uri, 'uri', LIMITS.uri);
+  const refuse = (cause: unknown): never => {
     const message =
-      error instanceof Unsupported
-        ? error.message
+      cause instanceof Unsupported
+        ? cause.message
         : 'This is no libvirt URI that NovaCron can reach: qemu:///system, or qemu+unix:///system?socket=/path.';
-    throw new DomainError('BAD_USER_INPUT', message, { field: 'uri', cause: error });
+    throw new DomainError('BAD_USER_INPUT', message, { field: 'uri', cause });
+  };
+  try {
+    const { protocol, pathname, searchParams } = new URL(parseUri(uri).driverUri);
+    const driver = protocol.replace(':', '');
+    const isKnown = DRIVERS[driver]?.includes(pathname) && [...searchParams.keys()].every((name) => PARAMETERS.has(name));
+    return isKnown ? driver.toUpperCase() : refuse(null);
+  } catch (error) {
+    return error instanceof DomainError ? refuse(error.cause) : refuse(error);
   }
 }
 
@@ -35,7 +51,7 @@ function checkLabels(labels: unknown): Prisma.InputJsonObject {
   if (typeof labels !== 'object' || Array.isArray(labels)) throw bad('Labels are an object: { "zone": "a" }.');
   const entries = Object.entries(labels);
   if (entries.length > LABELS_MOST) throw bad(`A host has at most ${LABELS_MOST} labels.`);
-  if (!entries.every(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))) throw bad('A label is text, a number or a boolean.');
+  for (const [key, value] of entries) checkLabel(key, value, 'labels');
   return Object.fromEntries(entries) as Prisma.InputJsonObject; // plain values, as just checked
 }
 
@@ -45,7 +61,7 @@ export function registerHost(database: Database, viewer: Viewer | null, input: R
   return insertHost(database, {
     name: checkName(input.name),
     uri: input.uri,
-    migrationUri: input.migrationUri ?? null,
+    migrationUri: input.migrationUri == null ? null : checkText(input.migrationUri, 'migrationUri', LIMITS.uri),
     labels: checkLabels(input.labels),
     hypervisorType: driverOf(input.uri),
   });

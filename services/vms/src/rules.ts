@@ -16,23 +16,20 @@ interface VerbRule {
   via: VmState;
   /** The state it asks for; null leaves what was asked for before. */
   desired: VmState | null;
-  /** Does it need the host's agent to begin? */
-  needsHost: boolean;
 }
 
 /** The transitions follow virDomainState (https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState). */
 export const RULES = {
-  create: { from: [], via: 'PENDING', desired: 'RUNNING', needsHost: true },
-  start: { from: ['STOPPED', 'CRASHED', 'ERROR'], via: 'STARTING', desired: 'RUNNING', needsHost: true },
-  stop: { from: ['RUNNING', 'PAUSED'], via: 'STOPPING', desired: 'STOPPED', needsHost: true },
-  reboot: { from: ['RUNNING'], via: 'REBOOTING', desired: null, needsHost: true },
-  pause: { from: ['RUNNING'], via: 'PAUSING', desired: 'PAUSED', needsHost: true },
-  resume: { from: ['PAUSED'], via: 'RESUMING', desired: 'RUNNING', needsHost: true },
+  create: { from: [], via: 'PENDING', desired: 'RUNNING' },
+  start: { from: ['STOPPED', 'CRASHED', 'ERROR'], via: 'STARTING', desired: 'RUNNING' },
+  stop: { from: ['RUNNING', 'PAUSED'], via: 'STOPPING', desired: 'STOPPED' },
+  reboot: { from: ['RUNNING'], via: 'REBOOTING', desired: null },
+  pause: { from: ['RUNNING'], via: 'PAUSING', desired: 'PAUSED' },
+  resume: { from: ['PAUSED'], via: 'RESUMING', desired: 'RUNNING' },
   delete: {
     from: ['STOPPED', 'RUNNING', 'PAUSED', 'CRASHED', 'ERROR', 'UNKNOWN'],
     via: 'DELETING',
     desired: 'DELETED',
-    needsHost: true,
   },
 } as const satisfies Record<VmVerb, VerbRule>;
 
@@ -83,7 +80,7 @@ export const believes = (before: ObservedState, seen: ObservedState, reason: str
 
 // ---- input ------------------------------------------------------------------------------------------------------
 
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+export const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const TAG = /^[\p{L}\p{N}][\p{L}\p{N}._:=/-]{0,62}$/u;
 const MIB = 2 ** 20;
 
@@ -93,6 +90,8 @@ export const LIMITS = {
   tags: { most: 50 },
   cmdline: { most: 2048 },
   idempotencyKey: { most: 255 },
+  label: { key: 63, value: 255 },
+  search: { most: 255 },
 } as const;
 
 const bad = (field: string, message: string): never => {
@@ -123,13 +122,24 @@ export function checkTags(tags: readonly string[]): string[] {
   return [...new Set(tags)];
 }
 
-export function checkCmdline(cmdline: string): string {
-  if (cmdline.length > LIMITS.cmdline.most) bad('kernel.cmdline', `A kernel command line has at most ${LIMITS.cmdline.most} characters.`);
-  // eslint-disable-next-line no-control-regex -- control characters are what it is about: XML 1.0 has none of them
-  return /[\u0000-\u001f\u007f]/.test(cmdline) ? bad('kernel.cmdline', 'A kernel command line has no control characters.') : cmdline;
+/** Text that PostgreSQL, XML 1.0 and JSON all can hold: well-formed, without control characters. */
+export function checkText(text: string, field: string, most: number): string {
+  if (text.length > most) bad(field, `This has at most ${most} characters.`);
+  // oxlint-disable-next-line no-control-regex -- they are what it is about
+  const isPlain = text.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text);
+  return isPlain ? text : bad(field, 'This text has characters that can not be stored: control characters, or half of one.');
+}
+
+export const checkCmdline = (cmdline: string): string => checkText(cmdline, 'kernel.cmdline', LIMITS.cmdline.most);
+
+/** A label: short text, or a number or a boolean. */
+export function checkLabel(key: string, value: unknown, field: string): void {
+  checkText(key, field, LIMITS.label.key);
+  if (typeof value === 'string') checkText(value, field, LIMITS.label.value);
+  else if (typeof value !== 'number' && typeof value !== 'boolean') bad(field, 'A label is text, a number or a boolean.');
 }
 
 export function checkIdempotencyKey(key: string): string {
   const { most } = LIMITS.idempotencyKey;
-  return key.length >= 1 && key.length <= most ? key : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters.`);
+  return key.length >= 1 && key.length <= most ? checkText(key, 'idempotencyKey', most) : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters.`);
 }

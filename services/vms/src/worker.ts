@@ -2,7 +2,7 @@ import { fromLibvirt, type AttachHost } from '@novacron/agent';
 import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import type { Database, Tx } from './database.ts';
+import { inTransaction, type Database, type Tx } from './database.ts';
 import { createHostDomains, type HostDomains } from './host-context.ts';
 import type { HostPolicy } from './host-report.ts';
 import { defineOnlyStep, defineStep } from './operations/define.ts';
@@ -35,7 +35,7 @@ export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>
   pauseStep(domains),
   resumeStep(domains),
   deleteStep(domains),
-  retitleStep(domains),
+  retitleStep(domains, async (id) => (await database.vm.findUnique({ where: { id }, select: { name: true } }))?.name ?? null),
 ];
 
 /** The queue of the steps that need no host. */
@@ -45,7 +45,7 @@ export const startServiceWorker = ({ database, bells, redis, logger }: WorkerCon
     host: null,
     steps,
     sql: database,
-    transaction: (work) => database.$transaction(work),
+    transaction: (work) => inTransaction(database, work),
     bells,
     redis,
     logger,
@@ -62,7 +62,7 @@ export const attachHost =
       host: { id: agent.host.id, epoch: agent.epoch },
       steps: makeSteps(domains, database),
       sql: database,
-      transaction: (work) => database.$transaction(work),
+      transaction: (work) => inTransaction(database, work),
       bells,
       redis,
       logger,

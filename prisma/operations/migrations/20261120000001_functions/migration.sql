@@ -354,6 +354,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
       OR s.host_epoch < (SELECT l.epoch FROM host_lease l WHERE l.host_id = s.host_id))
   ORDER BY o.due_at LIMIT p_limit $$;
 
+CREATE FUNCTION goes_on(p_operation uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = operations, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM operation WHERE id = p_operation AND finished_at IS NULL AND NOT unwinding AND cancel_requested_at IS NULL) $$;
+
 CREATE FUNCTION claim_idempotency_key(p_user uuid, p_mutation text, p_key text, p_hash text, p_result jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = operations, pg_temp AS $$
 DECLARE v_known idempotency_key;
@@ -430,7 +434,7 @@ END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA operations FROM PUBLIC;
 GRANT USAGE ON SCHEMA operations TO novacron_identity, novacron_vms, novacron_monitoring, novacron_operations, novacron_gateway, novacron_agent;
-GRANT EXECUTE ON FUNCTION emit, submit, claim_step, begin_step, heartbeat, record_step, fail_step, claim_idempotency_key TO novacron_vms;
+GRANT EXECUTE ON FUNCTION emit, submit, goes_on, claim_step, begin_step, heartbeat, record_step, fail_step, claim_idempotency_key TO novacron_vms;
 GRANT EXECUTE ON FUNCTION charge_quota, attended_hosts TO novacron_vms;
 GRANT EXECUTE ON FUNCTION emit, set_quota, quota_of TO novacron_identity;
 GRANT EXECUTE ON FUNCTION hold_host, release_host, attended_hosts TO novacron_agent;

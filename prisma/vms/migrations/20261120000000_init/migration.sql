@@ -47,6 +47,7 @@ CREATE TABLE "host" (
     "state" "host_state" NOT NULL DEFAULT 'OFFLINE',
     "problem" TEXT,
     "generation" INTEGER NOT NULL DEFAULT 1,
+    "reported_epoch" BIGINT NOT NULL DEFAULT 0,
     "libvirt_uuid" UUID,
     "hypervisor_type" TEXT NOT NULL,
     "hypervisor_version" TEXT,

@@ -1,5 +1,5 @@
 import { UNDEFINE } from '@novacron/libvirt';
-import type { StepDeclaration } from '@novacron/operations';
+import type { StepDeclaration, StepRun } from '@novacron/operations';
 import { resolveBootFiles, type KernelBoot } from '../boot-files.ts';
 import { domainXml, type DomainSpec } from '../domain-xml.ts';
 import { readCapabilities } from '../host-report.ts';
@@ -9,10 +9,11 @@ import { hostStep, type VmInput } from './steps.ts';
 export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot };
 
 /** Gives the host the domain's definition. Defining again what is defined changes nothing. */
-export async function defineDomain(host: HostDomains, { kernel, ...spec }: DefineInput): Promise<void> {
+export async function defineDomain(host: HostDomains, { kernel, ...spec }: DefineInput, run: StepRun): Promise<void> {
   const boot = await resolveBootFiles(kernel, host.bootDirectories);
   const connection = await host.agent.connection();
   const { setsOwners } = readCapabilities(await connection.capabilities());
+  await run.begin();
   await connection.domains.define(domainXml({ ...spec, boot, setsOwners }));
 }
 

@@ -1,6 +1,6 @@
 import type { Step, StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
-import { changeVm, lockVm } from '../store/vm-changes.ts';
+import { changeVm, findLockedVm } from '../store/vm-changes.ts';
 import { buryVm } from '../store/vm-life.ts';
 import type { HoldInput } from './steps.ts';
 
@@ -16,7 +16,7 @@ export const holdStep: Step<Tx, HoldInput, void, void> = {
   undo: () => Promise.resolve(), // all of it is in the database
   async commitUndo(tx, { vmId, operationId, verb, desiredBefore }, _undone, { claim }) {
     if (verb === 'create') return buryVm(tx, vmId);
-    const vm = await lockVm(tx, vmId).catch(() => null);
+    const vm = await findLockedVm(tx, vmId);
     if (!vm || vm.operationId !== operationId) return; // let go of already
     await changeVm(tx, vm, {
       operationId: null,

@@ -1,3 +1,4 @@
+import { DomainError } from '@novacron/core';
 import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
 import { HOLD } from './hold.ts';
@@ -7,13 +8,19 @@ export const PAUSE = { name: 'vms.pause', undoable: true, last: true } as const 
 
 /** Holds the CPUs; memory stays. */
 export const pauseStep = hostStep(PAUSE, {
-  async run(host, { vmId }) {
+  async run(host, { vmId }, run) {
     const { connection, domain } = await requireDomain(host, vmId);
-    if ((await connection.domains.state(domain)).state === 'running') await connection.domains.suspend(domain);
+    const { state } = await connection.domains.state(domain);
+    if (state === 'paused') return;
+    if (state !== 'running') throw new DomainError('INVALID_STATE', `The VM can't be paused: it is ${state} on its host.`);
+    await run.begin();
+    await connection.domains.suspend(domain);
   },
   async undo(host, { vmId }) {
     const found = await host.find(vmId);
-    if (found && (await found.connection.domains.state(found.domain)).state === 'paused') await found.connection.domains.resume(found.domain);
+    const now = found && (await found.connection.domains.state(found.domain));
+    // held for another reason (no room on a disk, a watchdog), it is not ours to let go
+    if (now?.state === 'paused' && now.reason === 'user') await found?.connection.domains.resume(found.domain);
   },
 });
 

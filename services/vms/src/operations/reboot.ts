@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '@novacron/core';
 import { plan, type PlannedStep, type StepDeclaration, type StepRun } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
@@ -27,20 +28,18 @@ export const rebootStep = hostStep<RebootInput>(REBOOT, {
 /** Asks the guest's agent, else presses its power button, until libvirt reports that it has rebooted. */
 async function askToReboot(host: HostDomains, { vmId }: VmInput, run: StepRun): Promise<void> {
   const startedAt = performance.now();
-  for (;;) {
-    const elapsedMs = performance.now() - startedAt;
-    if (elapsedMs > GRACE_MS) {
-      throw new DomainError('UNAVAILABLE', `The guest did not reboot within ${GRACE_MS / 1000} seconds. Try again, or reboot it with force.`);
-    }
+  // One ear for all of it: an event between two questions must not have the guest rebooted twice.
+  const rebooted = host.waitForEvent(vmId, 'reboot', GRACE_MS, run.signal);
+  rebooted.catch(() => undefined); // awaited below, unless asking fails first
+  for (let elapsedMs = 0; elapsedMs < GRACE_MS; elapsedMs = performance.now() - startedAt) {
     run.reportProgress(elapsedMs / GRACE_MS);
     const { connection, domain } = await requireDomain(host, vmId);
-    const rebooted = host.waitForEvent(vmId, 'reboot', ASK_EVERY_MS, run.signal);
-    rebooted.catch(() => undefined); // awaited below, unless asking fails first
     await connection.domains.reboot(domain).catch(() => undefined); // refused while it goes down or boots: asked again
-    if (await rebooted) return;
+    if (await Promise.race([rebooted, delay(ASK_EVERY_MS, false)])) return;
     const { observed } = await host.observe(vmId);
     if (observed !== 'RUNNING') throw new DomainError('INVALID_STATE', `The VM is not running any more: it is ${observed}.`);
   }
+  throw new DomainError('UNAVAILABLE', `The guest did not reboot within ${GRACE_MS / 1000} seconds. Try again, or reboot it with force.`);
 }
 
 export const planReboot = (vm: VmRow, hold: HoldInput, force: boolean): PlannedStep[] => [

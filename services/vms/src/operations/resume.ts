@@ -1,3 +1,4 @@
+import { DomainError } from '@novacron/core';
 import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
 import { HOLD } from './hold.ts';
@@ -7,9 +8,13 @@ export const RESUME = { name: 'vms.resume', undoable: true, last: true } as cons
 
 /** Lets the CPUs go again. */
 export const resumeStep = hostStep(RESUME, {
-  async run(host, { vmId }) {
+  async run(host, { vmId }, run) {
     const { connection, domain } = await requireDomain(host, vmId);
-    if ((await connection.domains.state(domain)).state === 'paused') await connection.domains.resume(domain);
+    const { state } = await connection.domains.state(domain);
+    if (state === 'running') return;
+    if (state !== 'paused') throw new DomainError('INVALID_STATE', `The VM can't be resumed: it is ${state} on its host.`);
+    await run.begin();
+    await connection.domains.resume(domain);
   },
   async undo(host, { vmId }) {
     const found = await host.find(vmId);

@@ -1,3 +1,5 @@
+import { DomainError } from '@novacron/core';
+import { LibvirtError } from '@novacron/libvirt';
 import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
 import { isGone } from '../host-context.ts';
@@ -9,14 +11,22 @@ export const START = { name: 'vms.start', undoable: true, last: true } as const 
 
 /** Runs the domain, as the VM is now: it is defined afresh first, and only started from shut off. */
 export const startStep = hostStep<DefineInput>(START, {
-  async run(host, input, { claim }) {
+  async run(host, input, run) {
     const before = await host.find(input.vmId);
     const state = before && (await before.connection.domains.state(before.domain)).state;
-    if (state === 'running' || state === 'paused') return;
+    if (state === 'running') return;
+    if (state === 'paused') throw new DomainError('INVALID_STATE', 'The VM is paused: someone started it meanwhile. Resume it.');
     // createVm has defined it in the step before; a start of its own brings a lost or changed definition up to date.
-    if (before === null || claim.kind !== 'vm.create') await defineDomain(host, input);
+    if (before === null || run.claim.kind !== 'vm.create') await defineDomain(host, input, run);
     const { connection, domain } = before ?? (await requireDomain(host, input.vmId));
-    await connection.domains.start(domain);
+    await run.begin();
+    try {
+      await connection.domains.start(domain);
+    } catch (error) {
+      // someone else was faster, or our own try before this one took its time: it runs, and that is what was asked for
+      const isOn = error instanceof LibvirtError && error.is('OPERATION_INVALID') && (await host.observe(input.vmId)).observed === 'RUNNING';
+      if (!isOn) throw error;
+    }
   },
   async undo(host, { vmId }) {
     const found = await host.find(vmId);

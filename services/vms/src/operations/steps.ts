@@ -16,9 +16,9 @@ export interface VmInput {
 export type VmStep<Input extends VmInput = VmInput> = Step<Tx, Input, Observation, Observation | void>;
 
 interface PowerStep<Input extends VmInput> {
-  /** Brings the domain to where it should be. Called again after a crash: looks before it acts. */
+  /** Brings the domain to where it should be. Called again after a crash: looks, says `run.begin()`, and only then acts. */
   run(host: HostDomains, input: Input, run: StepRun): Promise<void>;
-  /** Takes back what `run` may have done. */
+  /** Takes back what `run` may have done. Not called when it never began to act: what is there then is not ours. */
   undo?(host: HostDomains, input: Input): Promise<void>;
   repeatable?: boolean;
 }
@@ -37,7 +37,8 @@ export const hostStep =
     run: (stepRun, input) => host.act(input.vmId, () => run(host, input, stepRun)),
     commit: (tx, input, seen) => recordStepObservation(tx, input.vmId, seen, declaration.last),
     ...(undo && {
-      undo: (_run: StepRun, input: Input) => host.act(input.vmId, () => undo(host, input)),
+      undo: (stepRun: StepRun, input: Input) =>
+        host.act(input.vmId, () => (stepRun.claim.output === null ? Promise.resolve() : undo(host, input))),
       commitUndo: (tx: Tx, input: Input, seen: Observation | void) => (seen ? recordStepObservation(tx, input.vmId, seen, false) : Promise.resolve()),
     }),
   });

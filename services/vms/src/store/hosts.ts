@@ -1,7 +1,7 @@
 import type { HostRecord } from '@novacron/agent';
 import { DomainError, newId, type HostId } from '@novacron/core';
 import { emit } from '@novacron/operations';
-import type { Database, HostRow, Tx } from '../database.ts';
+import { inTransaction, type Database, type HostRow, type Tx } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 
 /** What a host's libvirt says of itself. */
@@ -51,36 +51,61 @@ export async function insertHost(
 const tellHost = (tx: Tx, host: HostRow): Promise<void> =>
   emit(tx, { type: 'host.changed', entityId: host.id as HostId, tenantId: null, after: { name: host.name, state: host.state } });
 
-async function changeHost(database: Database, id: HostId, change: (host: HostRow) => Prisma.HostUpdateInput | null): Promise<void> {
-  await database.$transaction(async (tx) => {
+/** Writes and tells a change of a host, under its row's lock; nothing when `change` answers null. */
+async function changeHost(database: Database, id: HostId, change: (host: HostRow, tx: Tx) => Promise<Prisma.HostUpdateInput | null>): Promise<void> {
+  await inTransaction(database, async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM host WHERE id = ${id}::uuid FOR UPDATE`;
     const host = await tx.host.findUnique({ where: { id } });
-    const data = host && change(host);
+    const data = host && (await change(host, tx));
     if (!host || !data) return;
     await tellHost(tx, await tx.host.update({ where: { id }, data: { ...data, generation: host.generation + 1 } }));
   });
 }
 
-/** The agent speaks with the host's libvirt. A host that is another registration's is kept OFFLINE, with the reason. */
-export async function setHostOnline(database: Database, id: HostId, report: HostReport): Promise<boolean> {
+/** A report of an agent that another has followed since is not heard. */
+const isStale = (host: HostRow, epoch: number): boolean => host.reportedEpoch > BigInt(epoch);
+
+/**
+ * The agent speaks with the host's libvirt. One that is another registration's, or that was another host before, is kept
+ * OFFLINE, with the reason. @returns whether its VMs may be believed
+ */
+export async function setHostOnline(database: Database, id: HostId, epoch: number, report: HostReport): Promise<boolean> {
+  let problem: string | null = null;
   try {
-    await changeHost(database, id, (host) => ({ ...report, state: host.state === 'OFFLINE' ? 'ONLINE' : host.state, problem: null, seenAt: new Date() }));
-    return true;
+    await changeHost(database, id, async (host) => {
+      if (isStale(host, epoch)) return null;
+      if (host.libvirtUuid !== null && host.libvirtUuid !== report.libvirtUuid) {
+        problem = 'Another machine answers at its address.';
+        return host.problem === problem ? null : { state: 'OFFLINE', problem, reportedEpoch: epoch };
+      }
+      const next = { ...report, state: host.state === 'OFFLINE' ? ('ONLINE' as const) : host.state, problem: null, reportedEpoch: BigInt(epoch) };
+      const isNews = Object.entries(next).some(([column, value]) => host[column as keyof typeof next] !== value); // its own keys
+      return isNews ? { ...next, seenAt: new Date() } : null;
+    });
+    return problem === null;
   } catch (error) {
     if (duplicateField(error, ['libvirt_uuid']) === null) throw error;
     const first = await database.host.findUnique({ where: { libvirtUuid: report.libvirtUuid } });
-    await setHostOffline(database, id, `This is the host that is registered as "${first?.name ?? '?'}" already.`);
+    await setHostOffline(database, id, epoch, `This is the host that is registered as "${first?.name ?? '?'}" already.`);
     return false;
   }
 }
 
 /** Nobody reaches the host now. Its VMs keep what was last seen of them. */
-export const setHostOffline = (database: Database, id: HostId, problem: string): Promise<void> =>
-  changeHost(database, id, (host) => (host.state === 'OFFLINE' && host.problem === problem ? null : { state: 'OFFLINE', problem }));
+export const setHostOffline = (database: Database, id: HostId, epoch: number, problem: string): Promise<void> =>
+  changeHost(database, id, async (host) =>
+    isStale(host, epoch) || (host.state === 'OFFLINE' && host.problem === problem) ? null : { state: 'OFFLINE', problem, reportedEpoch: epoch },
+  );
 
 /** Hosts whose agent is gone without a word (it was killed) are offline, too. */
 export async function setUnattendedHostsOffline(database: Database): Promise<void> {
-  const unattended = await database.$queryRaw<{ id: HostId }[]>`
-    SELECT id FROM host WHERE state <> 'OFFLINE' AND id NOT IN (SELECT operations.attended_hosts())`;
-  for (const { id } of unattended) await setHostOffline(database, id, 'No agent of this host is running.');
+  const attended = async (sql: Database | Tx) =>
+    new Set((await sql.$queryRaw<{ id: string }[]>`SELECT operations.attended_hosts() AS id`).map(({ id }) => id));
+  const [hosts, now] = await Promise.all([database.host.findMany({ where: { state: { not: 'OFFLINE' } }, select: { id: true } }), attended(database)]);
+  for (const { id } of hosts.filter((host) => !now.has(host.id))) {
+    // asked again under the lock: a successor may have come meanwhile, and said so
+    await changeHost(database, id as HostId, async (host, tx) =>
+      host.state === 'OFFLINE' || (await attended(tx)).has(id) ? null : { state: 'OFFLINE', problem: 'No agent of this host is running.' },
+    );
+  }
 }

@@ -24,10 +24,16 @@ const COLUMNS = Prisma.raw(
     .join(', '),
 );
 
-/** The row, locked until the transaction ends: Prisma has no FOR UPDATE. NOT_FOUND when there is none, or none that lives. */
-export async function lockVm(tx: Tx, id: VmId): Promise<VmRow> {
+/** The row, locked until the transaction ends (Prisma has no FOR UPDATE); null when there is none, or none that lives. */
+export async function findLockedVm(tx: Tx, id: VmId): Promise<VmRow | null> {
   const [vm] = await tx.$queryRaw<VmRow[]>`SELECT ${COLUMNS} FROM vm WHERE id = ${id}::uuid FOR UPDATE`;
-  if (!vm || vm.deletedAt) throw new DomainError('NOT_FOUND', 'There is no VM with this id.');
+  return vm && !vm.deletedAt ? vm : null;
+}
+
+/** The same, or NOT_FOUND. */
+export async function lockVm(tx: Tx, id: VmId): Promise<VmRow> {
+  const vm = await findLockedVm(tx, id);
+  if (!vm) throw new DomainError('NOT_FOUND', 'There is no VM with this id.');
   return vm;
 }
 
@@ -85,7 +91,7 @@ function changeByObservation(vm: VmRow, seen: Observation): Change | null {
  */
 export async function recordObservation(database: Database, hostId: HostId, vmId: VmId, seen: Observation): Promise<void> {
   await database.$transaction(async (tx) => {
-    const vm = await lockVm(tx, vmId).catch(() => null);
+    const vm = await findLockedVm(tx, vmId);
     if (vm?.hostId !== hostId) return;
     // While it is being made, a domain is missing because it is not there yet.
     const expected = seen.observed === 'MISSING' && vm.operationVerb === 'create';
@@ -96,10 +102,12 @@ export async function recordObservation(database: Database, hostId: HostId, vmId
   });
 }
 
-/** A step of the operation in flight reports; with `ends`, the VM is at rest again. */
+/** A step of the operation in flight reports; with `ends`, the VM is at rest again, where it should be or elsewhere. */
 export async function recordStepObservation(tx: Tx, vmId: VmId, seen: Observation, ends: boolean): Promise<void> {
   const vm = await lockVm(tx, vmId);
-  await changeVm(tx, vm, { ...changeByObservation(vm, seen), ...(ends ? { operationId: null, operationVerb: null, forceStop: false } : {}) });
+  const change = { ...changeByObservation(vm, seen), ...(ends ? { operationId: null, operationVerb: null, forceStop: false } : {}) };
+  const drifted = ends && isDrift((change.observed ?? vm.observed) as VmRow['observed'], vm.desiredState, null); // a plain value, as in changeVm
+  await changeVm(tx, vm, change, drifted ? 'vm.drifted' : undefined);
 }
 
 /** Takes the VM for an operation: its state becomes the verb's until the operation ends. */

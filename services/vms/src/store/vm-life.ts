@@ -2,7 +2,7 @@ import type { TenantId, VmId } from '@novacron/core';
 import { chargeQuota, emit } from '@novacron/operations';
 import type { Tx, VmRow } from '../database.ts';
 import { releaseClaim } from './host-claims.ts';
-import { changeVm, factsOf, lockVm } from './vm-changes.ts';
+import { changeVm, factsOf, findLockedVm } from './vm-changes.ts';
 import type { VmUncheckedCreateInput } from '../generated/prisma/models.ts';
 
 /** A VM's beginning: the row, told. Its quota is charged and its room claimed before, in the same transaction. */
@@ -14,7 +14,7 @@ export async function insertVm(tx: Tx, vm: VmUncheckedCreateInput): Promise<VmRo
 
 /** A VM's end: its name is free, its claim and quota given back; the record stays for whoever still asks. Idempotent. */
 export async function buryVm(tx: Tx, vmId: VmId): Promise<void> {
-  const vm = await lockVm(tx, vmId).catch(() => null);
+  const vm = await findLockedVm(tx, vmId);
   if (!vm) return;
   // quota before host, as in createVm: two orders of the same locks would be a deadlock
   await chargeQuota(tx, vm.tenantId as TenantId, { vms: -1, vcpus: -vm.vcpus, memory: -Number(vm.memory) });
