@@ -186,7 +186,7 @@ describe('the newer word counts', () => {
   });
 
   it('an agent that has lost its lease says nothing more of the host', async () => {
-    await vms.sql("UPDATE operations.host_lease SET holder = 'a successor', epoch = epoch + 1, expires_at = 'infinity'");
+    await vms.sql("UPDATE operations.host_lease SET holder = 'a successor', epoch = epoch + 1, expires_at = clock_timestamp() + interval '30 seconds'");
     await eventually('the loss to be noticed', () => vms.logged.some((line) => line.includes('the lease of the host was lost')));
     await vms.stopEngine();
     expect((await vms.sql("SELECT state FROM vms.host WHERE name = 'hv1'"))[0]).toEqual({ state: 'ONLINE' });

@@ -2,7 +2,7 @@ import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { domainName, type Viewer } from '@novacron/contracts';
 import { eventually } from '@novacron/testkit';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { attempt, beginVerb, doVerb, makeVm, requestVm, startVms, viewerWith, type Loose, type TestVms } from './vms.ts';
 
 /** What verbs do on a real host, and what becomes of those that the host refuses. */
@@ -106,11 +106,45 @@ describe('a VM', () => {
   });
 });
 
+/** The step of the operation is in a worker's hands. */
+const inHand = (operationId: string) =>
+  eventually('the step in hand', async () => (await vms.sql("SELECT FROM operations.step WHERE operation_id = $1 AND state = 'RUNNING'", [operationId])).length > 0);
+
+describe('a guest that ignores what it is asked', () => {
+  const now = performance.now.bind(performance);
+  afterEach(() => void vi.restoreAllMocks());
+
+  it.each([
+    ['stopVm', 'The guest did not shut down within 60 seconds.'],
+    ['rebootVm', 'The guest did not reboot within 60 seconds.'],
+  ])('ends %s after a minute, asked once and for all', async (mutation, message) => {
+    const id = await makeVm(vms, operator, { name: `deaf-to-${mutation.toLowerCase()}` });
+    const { operationId } = await beginVerb(vms, operator, mutation, id);
+    await inHand(operationId);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 61_000);
+    expect(await vms.ended(operationId)).toMatchObject({ state: 'FAILED', error: { code: 'UNAVAILABLE', retryable: true, message: expect.stringContaining(message) } });
+    expect(await vms.sql("SELECT attempt FROM operations.step WHERE operation_id = $1 AND name <> 'vms.hold'", [operationId])).toEqual([{ attempt: 1 }]);
+    expect(await vms.row(id)).toMatchObject({ state: 'RUNNING', state_reason: expect.stringContaining(message) });
+    await doVerb(vms, operator, 'deleteVm', id);
+  });
+
+  it('and is unplugged meanwhile can not reboot any more', async () => {
+    const id = await makeVm(vms, operator, { name: 'unplugged' });
+    const { operationId } = await beginVerb(vms, operator, 'rebootVm', id);
+    await inHand(operationId);
+    await host().virsh('destroy', domainName(id));
+    expect(await vms.ended(operationId)).toMatchObject({ state: 'FAILED', error: { code: 'INVALID_STATE' } });
+    await expect.poll(async () => (await vms.row(id))['state'], { timeout: 3_000 }).toBe('STOPPED');
+    await doVerb(vms, operator, 'deleteVm', id);
+    await vms.nothingLeftBehind();
+  });
+});
+
 describe('a graceful stop', () => {
   it('that the guest ignores becomes a forced one when that is asked for', async () => {
     const id = await makeVm(vms, operator, { name: 'stubborn' });
     const graceful = await beginVerb(vms, operator, 'stopVm', id);
-    await eventually('the step in hand', async () => (await vms.sql("SELECT FROM operations.step WHERE operation_id = $1 AND state = 'RUNNING'", [graceful.operationId])).length > 0);
+    await inHand(graceful.operationId);
     const again = await beginVerb(vms, operator, 'stopVm', id);
     expect(again).toEqual(graceful);
     expect((await vms.row(id))['state']).toBe('STOPPING');
@@ -139,7 +173,7 @@ describe('a host whose daemon is gone', () => {
     const id = await makeVm(vms, operator, { name: 'cut-off' });
     const busy = await makeVm(vms, operator, { name: 'busy' });
     const inFlight = await beginVerb(vms, operator, 'stopVm', busy); // the guest ignores it
-    await eventually('the step in hand', async () => (await vms.sql("SELECT FROM operations.step WHERE operation_id = $1 AND state = 'RUNNING'", [inFlight.operationId])).length > 0);
+    await inHand(inFlight.operationId);
     await host().killDaemon('SIGKILL');
     await vms.hostIs('hv1', 'OFFLINE', 3_000);
     for (const mutation of ['stopVm', 'pauseVm', 'rebootVm', 'deleteVm']) {
