@@ -19,3 +19,10 @@ export async function readAll(socket: Socket): Promise<string> {
   await once(socket, 'close');
   return text;
 }
+
+/** A WebSocket frame as clients send it: masked, here with zeros (https://www.rfc-editor.org/rfc/rfc6455#section-5.2). */
+export function frame(opcode: 'text' | 'ping', payload: string): Buffer {
+  const body = Buffer.from(payload);
+  const size = body.length < 126 ? Buffer.from([0x80 | body.length]) : Buffer.from([0x80 | 126, body.length >> 8, body.length & 255]);
+  return Buffer.concat([Buffer.from([opcode === 'text' ? 0x81 : 0x89]), size, Buffer.alloc(4), body]);
+}

@@ -8,6 +8,8 @@ import type { RunningSubscription, Sink } from './engine.ts';
 /** Close codes beside those of graphql-ws; its clients come back after each of them. */
 export const CLOSE = {
   goingAway: 1001,
+  /** graphql-ws: the client does not keep to the protocol. */
+  badRequest: 4400,
   tryAgainLater: 1013,
   /** The session ended, the token expired or its user's roles changed. */
   forbidden: 4403,
@@ -17,6 +19,10 @@ export const CLOSE = {
 
 /** Bytes that may wait in a socket before it is cut. */
 const BUFFERED_LIMIT = 2 ** 20;
+/** The same before anyone has signed in, who can't subscribe to anything. */
+const BUFFERED_LIMIT_OF_STRANGERS = 64 * 2 ** 10;
+/** How long a client may take to answer that it is closed. */
+export const CLOSING_MS = 2_000;
 /** setTimeout takes no more: 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -32,7 +38,9 @@ export class Connection {
   viewer: Viewer | null = null;
   readonly #onSlow: (connection: Connection) => void;
   #isSlow = false;
+  #isClosed = false;
   #expiry: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
 
   constructor(socket: WebSocket, request: IncomingMessage, onSlow: (connection: Connection) => void) {
     this.socket = socket;
@@ -41,12 +49,19 @@ export class Connection {
     this.#onSlow = onSlow;
   }
 
+  /** False as soon as the gateway has decided to close: nothing that the client says counts from then on. */
   get isOpen(): boolean {
-    return this.socket.readyState === this.socket.OPEN;
+    return !this.#isClosed && this.socket.readyState === this.socket.OPEN;
   }
 
-  /** From now on the client is this viewer, until its token expires. */
+  /** The client leaves more unread than it may: to answer it would only pile up. */
+  get isUnread(): boolean {
+    return this.socket.bufferedAmount > (this.viewer === null ? BUFFERED_LIMIT_OF_STRANGERS : BUFFERED_LIMIT);
+  }
+
+  /** From now on the client is this viewer, until its token expires; not if it was closed meanwhile. */
   signIn({ viewer, expiresAt }: Authenticated): void {
+    if (!this.isOpen) return;
     this.viewer = viewer;
     const leftMs = Math.min(LONGEST_TIMER_MS, Math.max(0, expiresAt.getTime() - Date.now()));
     this.#expiry = setTimeout(() => this.close(CLOSE.forbidden, 'Token expired'), leftMs);
@@ -86,14 +101,24 @@ export class Connection {
     };
   }
 
-  close(code: number, reason: string): void {
+  /**
+   * Ends everything at once and says why. A client need not answer a close frame, and ws would wait half a minute for
+   * it: the socket is cut after two seconds.
+   */
+  close(code: number, reason: string, patienceMs = CLOSING_MS): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.viewer = null;
     clearTimeout(this.#expiry);
-    this.socket.close(code, reason);
     for (const subscription of this.subscriptions.values()) void subscription.return();
+    this.socket.close(code, reason);
+    this.#deadline = setTimeout(() => this.socket.terminate(), patienceMs);
   }
 
   /** The socket is gone. */
   forget(): void {
+    this.#isClosed = true;
     clearTimeout(this.#expiry);
+    clearTimeout(this.#deadline);
   }
 }

@@ -8,10 +8,13 @@ import { encodeCursor } from '../events/cursor.ts';
 import type { EventHub } from '../events/hub.ts';
 import type { Graph } from '../graph.ts';
 import type { Telemetry } from '../telemetry.ts';
-import type { Connection } from './connection.ts';
+import { CLOSE, type Connection } from './connection.ts';
 import type { RunningSubscription, SubscriptionEngine } from './engine.ts';
 import { InvalidDocument } from './document.ts';
 import type { SubscriptionPlanner } from './plan.ts';
+
+/** What a ping may carry, as JSON: it is sent back. */
+const PING_LIMIT = 2 ** 10;
 
 /** Subscriptions of one connection, and queries under way. */
 const OPERATIONS_LIMIT = 100;
@@ -41,6 +44,7 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
   const { graph, planner, engine, hub, telemetry, logger } = options;
 
   function prepare(connection: Connection, id: string, payload: SubscribePayload): { document: DocumentNode; start: () => Started } {
+    if (!connection.isOpen) throw new DomainError('UNAUTHENTICATED', 'This connection is closed.');
     const { query, operationName, variables } = payload;
     const { viewer, address, userAgent } = connection;
     const context: RequestContext = { viewer, requestId: newId(), address, userAgent };
@@ -65,6 +69,10 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       }
       // Where a client resumes that is cut before its first message.
       return { cursor: encodeCursor(hub.position) };
+    },
+    onPing({ extra: { connection } }, payload) {
+      if (payload === undefined || JSON.stringify(payload).length <= PING_LIMIT) return;
+      connection.close(CLOSE.badRequest, 'A ping carries at most 1 kB'); // and the pong goes nowhere
     },
     onSubscribe({ extra: { connection }, subscriptions }, id, payload) {
       try {

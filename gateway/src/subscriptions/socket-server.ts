@@ -8,14 +8,14 @@ import { encodeCursor } from '../events/cursor.ts';
 import type { EventHub } from '../events/hub.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Viewers } from '../viewers.ts';
-import { CLOSE, Connection } from './connection.ts';
+import { CLOSE, CLOSING_MS, Connection } from './connection.ts';
 import { isOriginAllowed } from './origin.ts';
 import { createProtocol, type ProtocolOptions } from './protocol.ts';
 
 const MESSAGE_LIMIT = 64 * 2 ** 10;
 const PING_EVERY_MS = 12_000;
-/** How long clients may take to answer that the gateway closes. */
-const CLOSING_MS = 2_000;
+/** How long a client that reads slowly may take to come to where it is told from where to resume. */
+const SLOW_CLOSING_MS = 10_000;
 
 export interface SocketServerOptions extends Omit<ProtocolOptions, 'authenticate'> {
   hub: EventHub;
@@ -45,6 +45,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     try {
       const authenticated = await viewers.authenticate(token);
       connection.signIn(authenticated);
+      if (!connection.isOpen) return false;
       if (!viewers.isRevoked(authenticated.viewer.sessionId)) return true;
       connection.close(CLOSE.forbidden, 'Session revoked');
     } catch (thrown) {
@@ -59,10 +60,19 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   }
 
   function cut(connection: Connection): void {
+    if (!connection.isOpen) return;
     telemetry.slowSockets.inc();
     const cursor = encodeCursor(connection.settled);
     logger.warn({ userId: connection.viewer?.userId, cursor }, 'a socket was cut: its client reads too slowly');
-    connection.close(CLOSE.tooSlow, `Too slow: resume after ${cursor}`);
+    connection.close(CLOSE.tooSlow, `Too slow: resume after ${cursor}`, SLOW_CLOSING_MS);
+  }
+
+  /** True for a client that sends and does not read, which is cut: answers to it would fill the memory. */
+  function isCutUnread(connection: Connection): boolean {
+    if (!connection.isUnread) return false;
+    telemetry.slowSockets.inc();
+    connection.socket.terminate();
+    return true;
   }
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
@@ -75,12 +85,13 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       {
         protocol: socket.protocol,
         send: (text) => connection.sendPatiently(text),
-        close: (code, reason) => socket.close(code, reason),
+        close: (code = CLOSE.badRequest, reason = '') => connection.close(code, reason),
         onMessage: (listener) =>
           socket.on('message', (data) => {
+            if (!connection.isOpen || isCutUnread(connection)) return;
             listener(String(data)).catch((err: unknown) => {
               logger.debug({ err }, 'a message that is not of the protocol');
-              socket.close(4400, 'Invalid message');
+              connection.close(CLOSE.badRequest, 'Invalid message');
             });
           }),
       },
@@ -141,7 +152,7 @@ async function leave(connection: Connection): Promise<void> {
   await Promise.all([...connection.subscriptions.values()].map((subscription) => subscription.return()));
   // graphql-ws says "complete" from a microtask after the subscription has ended; the close frame comes behind it
   setImmediate(() => connection.close(CLOSE.goingAway, 'The gateway is stopping'));
-  const deadline = setTimeout(() => socket.terminate(), CLOSING_MS);
+  const deadline = setTimeout(() => socket.terminate(), CLOSING_MS); // one that was being closed may have had more time
   if (socket.readyState !== socket.CLOSED) await closed;
   clearTimeout(deadline);
 }
