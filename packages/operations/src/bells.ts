@@ -16,8 +16,12 @@ export interface Bells {
   close(): Promise<void>;
 }
 
-/** One bell per try: a bell with the id of one that is still being answered would be swallowed. */
-const jobId = ({ operationId, cursor, attempt }: Bell): string => `${operationId}-${cursor}-${attempt}`;
+/**
+ * The same for the same try, so that whoever rings again and again (the sweeper, for a queue that nobody serves) adds
+ * nothing. A bell for now is another than the one that waits for the next try: cancelling must not wait for that.
+ */
+const jobId = ({ operationId, cursor, attempt, delayMs }: Bell): string =>
+  `${operationId}-${cursor}-${attempt}-${delayMs > 0 ? 'later' : 'now'}`;
 
 export function createBells(redis: RedisOptions, logger: Logger): Bells {
   const connection = connectRedis(redis);

@@ -83,3 +83,18 @@ describe('bells without Redis', () => {
     expect(dropped.filter((each) => rung.has(each.operationId))).toEqual([]);
   });
 });
+
+describe('the bell of a try', () => {
+  it('is one, however often it is rung; one for now is not swallowed by one that waits', async () => {
+    bells = createBells(redis.options, logger);
+    const waiting = waitingIn('vms');
+    const first = await ringThrough('vms', waiting);
+    const retried = bell();
+    for (let time = 0; time < 3; time += 1) {
+      bells.ring({ ...retried, delayMs: 60_000 });
+      bells.ring(retried); // cancelled meanwhile; the sweeper
+    }
+    bells.ring({ ...retried, attempt: 1 });
+    await eventually('the last of them', async () => expect((await waiting()).filter((id) => id !== first)).toHaveLength(3));
+  });
+});
