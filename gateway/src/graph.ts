@@ -4,9 +4,10 @@ import { ApolloServerPluginLandingPageDisabled, ApolloServerPluginUsageReporting
 import type { RequestContext } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import type { DataSource } from '@novacron/transport';
-import { GraphQLError, type FormattedExecutionResult } from 'graphql';
+import { GraphQLError, parse, type DocumentNode, type FormattedExecutionResult } from 'graphql';
 import type { Logger } from 'pino';
 import { toApolloDataSource } from './apollo-data-source.ts';
+import { refuseOversized } from './document-size.ts';
 import { formatError, hideCompletion, withRequestId } from './errors.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -73,7 +74,15 @@ export async function createGraph({ supergraphSdl, dataSources, telemetry, logge
   return {
     answerHttp: ({ method, headers, search, body, requestId }, context) =>
       withRequestId(requestId, async () => {
-        const response = await server.executeHTTPGraphQLRequest({ httpGraphQLRequest: { method, headers, search, body }, context });
+        const response = await server.executeHTTPGraphQLRequest({
+          httpGraphQLRequest: { method, headers, search, body },
+          // The last thing that Apollo Server asks for before it validates, which costs more than to measure.
+          context: async () => {
+            const document = readDocument(body, search);
+            if (document !== null) refuseOversized(document);
+            return context();
+          },
+        });
         if (response.body.kind !== 'complete') throw new DomainError('INTERNAL', 'An answer in parts: @defer is not in the schema.');
         return { status: response.status ?? 200, headers: response.headers, body: response.body.string };
       }),
@@ -85,6 +94,18 @@ export async function createGraph({ supergraphSdl, dataSources, telemetry, logge
       }),
     close: () => server.stop(),
   };
+}
+
+/** The document of an HTTP request; null where Apollo Server will say what is wrong with it, or knows it already by its hash. */
+function readDocument(body: unknown, search: string): DocumentNode | null {
+  const fromBody = typeof body === 'object' && body !== null && 'query' in body ? body.query : undefined;
+  const query = fromBody ?? new URLSearchParams(search).get('query');
+  if (typeof query !== 'string') return null;
+  try {
+    return parse(query, { maxTokens: MAX_TOKENS, noLocation: true });
+  } catch {
+    return null; // parsed again and refused in Apollo's words
+  }
 }
 
 /** Apollo names the code of what it found itself only in what it has formatted. */

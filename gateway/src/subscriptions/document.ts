@@ -1,4 +1,5 @@
 import { getOperationAST, GraphQLError, parse, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
+import { refuseOversized } from '../document-size.ts';
 import { MAX_TOKENS } from '../graph.ts';
 
 /** What is wrong with a document or its variables: several things at once. */
@@ -26,6 +27,7 @@ function failingWith<Result>(code: string, run: () => Result): Result {
 /** Parses and validates; InvalidDocument with GRAPHQL_PARSE_FAILED or GRAPHQL_VALIDATION_FAILED. */
 export function readDocument(schema: GraphQLSchema, query: string): DocumentNode {
   const document = failingWith('GRAPHQL_PARSE_FAILED', () => parse(query, { maxTokens: MAX_TOKENS }));
+  failingWith('GRAPHQL_VALIDATION_FAILED', () => refuseOversized(document));
   // graphql-js throws instead of answering where a subscription's root field depends on a variable
   const errors = failingWith('GRAPHQL_VALIDATION_FAILED', () => validate(schema, document));
   if (errors.length > 0) throw new InvalidDocument(errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')));
