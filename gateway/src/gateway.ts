@@ -2,7 +2,7 @@ import { Supergraph } from '@apollo/federation-internals';
 import type { Authenticator } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import type { DataSource } from '@novacron/transport';
+import { stopServer, type DataSource } from '@novacron/transport';
 import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -46,7 +46,7 @@ export interface GatewayOptions {
 export interface Gateway {
   url: string;
   port: number;
-  /** Completes every subscription, closes sockets with 1001, waits for requests in flight. */
+  /** Completes every subscription, closes sockets with 1001, waits for requests in flight, five seconds at most. */
   close(): Promise<void>;
 }
 
@@ -73,7 +73,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => graph.close());
 
     const app = createHttpServer({ allowedOrigins, telemetry, logger });
-    opened.defer(() => app.close());
+    opened.defer(() => stopServer(app));
     const playground = await routePlayground(app, options.playgroundDir);
     routeGraphql(app, graph, viewers, playground);
     routeProbes(app, { authenticator, events, hub, redis, telemetry });

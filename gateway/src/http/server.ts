@@ -1,4 +1,5 @@
 import { DomainError } from '@novacron/core';
+import { SERVER_TIMEOUTS } from '@novacron/transport';
 import fastify, { type FastifyInstance } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
@@ -17,6 +18,7 @@ export interface HttpServerOptions {
 export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServerOptions): FastifyInstance {
   const app = fastify({
     logger: false,
+    ...SERVER_TIMEOUTS,
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: 'idle',
     genReqId: (request) => chooseRequestId(request.headers['x-request-id']),

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { formatSubgraphError, type ErrorOrigin } from './error-format.ts';
 import { createRequestVerifier } from './internal-token.ts';
+import { SERVER_TIMEOUTS, stopServer } from './stop-server.ts';
 import { createSubgraphExecutor } from './subgraph-executor.ts';
 
 /** Answers one POST of the gateway. What it throws is mapped like a resolver's error. */
@@ -27,7 +28,7 @@ export interface SubgraphServer {
   /** The origin to give to createHttpDataSource. */
   url: string;
   port: number;
-  /** Stops listening and waits for requests in flight. */
+  /** Stops listening and waits for requests in flight, five seconds at most. */
   close(): Promise<void>;
 }
 
@@ -50,7 +51,13 @@ const graphqlBody = z.object({
 export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<SubgraphServer> {
   const { logger, host, port } = options;
   const verify = createRequestVerifier(options.internalPublicKey);
-  const app = fastify({ bodyLimit: BODY_LIMIT, http: { maxHeaderSize: HEADER_LIMIT }, logger: false, forceCloseConnections: 'idle' });
+  const app = fastify({
+    ...SERVER_TIMEOUTS,
+    bodyLimit: BODY_LIMIT,
+    http: { ...SERVER_TIMEOUTS.http, maxHeaderSize: HEADER_LIMIT },
+    logger: false,
+    forceCloseConnections: 'idle',
+  });
   // The token is bound to the bytes that came, so they are parsed after it was checked.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
@@ -99,7 +106,7 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
   });
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
-  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound, close: () => app.close() };
+  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound, close: () => stopServer(app) };
 }
 
 function parseJson(body: string): unknown {

@@ -1,7 +1,8 @@
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtemp, readFile, stat } from 'node:fs/promises';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, newId, type SessionId, type TenantId, type UserId } from '@novacron/core';
@@ -215,6 +216,27 @@ describe('a service that can not be reached', () => {
     expect(await ask(`http://127.0.0.1:${port}`)).toEqual(unreachable);
     other.closeAllConnections();
     other.close();
+  });
+});
+
+describe('a server', () => {
+  const serve = () => serveSubgraphs({ subgraphs: [], host: '127.0.0.1', port: 0, internalPublicKey: generateKeyPairSync('ed25519').publicKey, logger });
+
+  it.each([
+    ['one byte of a body', 'POST /x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'],
+    ['half a header', 'POST /x HTTP/1.1\r\nHo'],
+    ['nothing', ''],
+  ])('stops although a client has sent %s', async (_what, text) => {
+    const own = await serve();
+    const client = connect(own.port, '127.0.0.1');
+    client.on('error', () => {}); // to be reset is what it waits for
+    await once(client, 'connect');
+    client.write(text);
+    await fetch(`${own.url}/health`);
+    const begun = performance.now();
+    await own.close();
+    expect(performance.now() - begun).toBeLessThan(8_000);
+    client.destroy();
   });
 });
 
