@@ -17,9 +17,9 @@ export class FakeAuthority implements Authenticator {
   readonly #tokens = new Map<string, { viewer: Viewer; expiresAt: Date }>();
   asked = 0;
 
-  signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000): { token: string; viewer: Viewer } {
+  signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000, userId = newId<UserId>()): { token: string; viewer: Viewer } {
     const viewer: Viewer = {
-      userId: newId<UserId>(),
+      userId,
       sessionId: newId<SessionId>(),
       roles: roles.map(([role, tenantId]) => ({ role, tenantId })),
     };

@@ -118,4 +118,19 @@ describe('identical subscriptions', () => {
     expect(made.filter(({ subgraph }) => subgraph === 'identity')).toHaveLength(3);
     expect(made.filter(({ subgraph }) => subgraph === 'vms')).toHaveLength(2 + 3);
   });
+
+  it('of one user are answered as the session that asks', async () => {
+    const vm = fixture.world.addVm(fixture.tenant);
+    const first = fixture.authority.signIn([['operator', fixture.tenant]]);
+    const second = fixture.authority.signIn([['operator', fixture.tenant]], 600_000, first.viewer.userId);
+    const query = 'subscription ($ids: [ID!]) { vmChanged(ids: $ids) { vm { createdBy { asking } } } }';
+    const received = [];
+    for (const session of [first, second]) {
+      const client = await connect(session.token);
+      received.push(await subscribed(() => client.subscribe(query, { ids: [vm.id] })));
+    }
+    change(vm, {});
+    const sessions = await Promise.all(received.map(async (each) => (await each.until(1))[0]?.data));
+    expect(sessions).toEqual([first, second].map(({ viewer }) => ({ vmChanged: { vm: { createdBy: { asking: viewer.sessionId } } } })));
+  });
 });

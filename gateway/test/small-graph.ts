@@ -141,7 +141,7 @@ function identitySubgraph(world: World): Subgraph {
   const builder = createBuilder<RequestContext>();
   const User = builder.objectRef<{ id: UserId; email: string }>('User').implement({
     description: 'A person.',
-    fields: (t) => ({ id: t.exposeID('id', { description: 'Its id.' }), email: t.exposeString('email', { description: 'Its address.' }) }),
+    fields: (t) => ({ id: t.exposeID('id', { description: 'Its id.' }), email: t.exposeString('email', { description: 'Its address.' }), asking: t.string({ nullable: true, description: 'The session that asks.', resolve: (_user, _args, { viewer }) => viewer?.sessionId ?? null }) }),
   });
   builder.asEntity(User, { key: builder.selection<{ id: string }>('id'), resolveReference: ({ id }) => world.users.get(id) ?? null });
   builder.queryType({

@@ -3,7 +3,8 @@ import type { PlannedSubscription, Variables } from './plan.ts';
 
 /**
  * Subgraphs whose answers depend on the viewer's roles alone. What any other subgraph answers may depend on who the
- * viewer is (identity shows users more of themselves), so it is shared by the subscriptions of one user only.
+ * viewer is (identity shows users more of themselves, and which of their sessions asks), so it is shared by the
+ * subscriptions of one session only.
  */
 const ANSWERS_BY_ROLE: ReadonlySet<string> = new Set(['vms', 'operations', 'monitoring']);
 
@@ -18,7 +19,7 @@ function canonical(value: unknown): string {
 /** Equal for subscriptions that get the same messages: same operation, same variables, same rights. */
 export function groupKey(subscription: PlannedSubscription, variables: Variables, viewer: Viewer): string {
   const roles = viewer.roles.map(({ role, tenantId }) => `${role}@${tenantId}`).toSorted();
-  const byUser = [...subscription.services].some((service) => !ANSWERS_BY_ROLE.has(service));
+  const byViewer = [...subscription.services].some((service) => !ANSWERS_BY_ROLE.has(service));
   const relevant = Object.fromEntries(Object.entries(variables).filter(([name]) => name !== subscription.cursorVariable));
-  return canonical([subscription.key, relevant, [...new Set(roles)], byUser ? viewer.userId : null]);
+  return canonical([subscription.key, relevant, [...new Set(roles)], byViewer ? viewer.sessionId : null]);
 }
