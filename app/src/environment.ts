@@ -39,6 +39,12 @@ export const VARIABLES = {
   NOVACRON_CPU_OVERCOMMIT: variable(ratio.default(16), '16', 'Virtual CPUs that are promised for each CPU of a host.'),
   NOVACRON_MEMORY_OVERCOMMIT: variable(ratio.default(1), '1', "Memory that is promised for each byte of a host's."),
   DATABASE_URL: variable(url('postgresql:', 'postgres:').optional(), 'a private PostgreSQL is started', 'PostgreSQL 15 or later: of its owner, or of one service (role novacron_<service>).'),
+  DATABASE_URL_IDENTITY: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the identity role logs in as novacron_identity.'),
+  DATABASE_URL_VMS: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the vms and agent roles log in as novacron_vms.'),
+  DATABASE_URL_MONITORING: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the monitoring and agent roles log in as novacron_monitoring.'),
+  DATABASE_URL_OPERATIONS: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the operations role logs in as novacron_operations.'),
+  DATABASE_URL_GATEWAY: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the gateway role logs in as novacron_gateway.'),
+  DATABASE_URL_AGENT: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the agent role logs in as novacron_agent.'),
   REDIS_URL: variable(url('redis:', 'rediss:', 'unix:').optional(), 'a private Redis is started', 'Redis 6.2 or later: redis://, rediss:// or unix:///path?password=...'),
   NOVACRON_IDENTITY_URL: variable(httpUrl.optional(), 'in this process', 'Where the identity role listens, for a gateway elsewhere.'),
   NOVACRON_VMS_URL: variable(httpUrl.optional(), 'in this process', 'Where the vms role listens, for a gateway elsewhere.'),
@@ -77,6 +83,15 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
     data,
     logLevel: values.NOVACRON_LOG_LEVEL,
     databaseUrl: values.DATABASE_URL ?? null,
+    /** For a process that must not know the owner's: a URL for each login that its roles need. */
+    databaseUrls: {
+      identity: values.DATABASE_URL_IDENTITY ?? null,
+      vms: values.DATABASE_URL_VMS ?? null,
+      monitoring: values.DATABASE_URL_MONITORING ?? null,
+      operations: values.DATABASE_URL_OPERATIONS ?? null,
+      gateway: values.DATABASE_URL_GATEWAY ?? null,
+      agent: values.DATABASE_URL_AGENT ?? null,
+    },
     redisUrl: values.REDIS_URL ?? null,
     gateway: { host: values.NOVACRON_LISTEN, port: values.NOVACRON_PORT, allowedOrigins: values.NOVACRON_ALLOWED_ORIGINS },
     subgraphs: {

@@ -8,7 +8,7 @@ import { pino, type Logger } from 'pino';
 import { HELP, parseArguments, ROLES, type Arguments } from './arguments.ts';
 import { EnvironmentError, readEnvironment, type Environment } from './environment.ts';
 import { startLocalMachine, type LocalMachine } from './local-machine.ts';
-import { startSystem, type System } from './system.ts';
+import { loginsOf, startSystem, type System } from './system.ts';
 
 const startedAt = performance.now();
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
@@ -71,8 +71,12 @@ function makeIfOurs(directory: string, data: string): void {
 /** Some roles, as parts of a fleet: PostgreSQL and Redis are elsewhere, logs go to stdout for the supervisor. */
 async function runRoles(environment: Environment, { roles, host }: Arguments): Promise<void> {
   const { databaseUrl, redisUrl } = environment;
-  if (databaseUrl === null || redisUrl === null) {
-    throw new EnvironmentError('With --roles, DATABASE_URL and REDIS_URL must say where PostgreSQL and Redis are.');
+  const missing = loginsOf(roles).filter((login) => databaseUrl === null && environment.databaseUrls[login] === null);
+  if (missing.length > 0 || redisUrl === null) {
+    throw new EnvironmentError(
+      'With --roles, REDIS_URL says where Redis is, and DATABASE_URL where PostgreSQL is: or, for a process that must not know ' +
+        `its owner's password, ${loginsOf(roles).map((login) => `DATABASE_URL_${login.toUpperCase()}`).join(', ')}.`,
+    );
   }
   const logger: Logger = pino({ level: environment.logLevel });
   const { proveAcceleration } = await import('@novacron/local');

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent } from '@novacron/agent';
 import type { Authenticator, Subgraph } from '@novacron/contracts';
-import { migrate, SERVICE_ROLES } from '@novacron/database';
+import { migrate, SERVICE_ROLES, type ServiceRole } from '@novacron/database';
 import { openEventLog } from '@novacron/events';
 import { createGateway } from '@novacron/gateway';
 import { LocalError, redisOptions } from '@novacron/local';
@@ -36,7 +36,8 @@ const KEY_LIFETIME_MS = 30 * 24 * HOUR_MS;
 export interface SystemOptions {
   roles: readonly Role[];
   environment: Environment;
-  databaseUrl: string;
+  /** The owner's; null when the environment names one for each login. */
+  databaseUrl: string | null;
   redisUrl: string;
   logger: Logger;
   /** The one host that the agent serves; null: every host that has no other agent. */
@@ -65,18 +66,19 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const { environment, databaseUrl, logger } = options;
   const has = (role: Role): boolean => options.roles.includes(role);
   const redis = redisOptions(options.redisUrl);
+  const login = loginUrls(options);
   const opened = new AsyncDisposableStack();
   let force = false;
 
   try {
-    if (isOwner(databaseUrl)) await migrate(databaseUrl);
+    if (databaseUrl !== null && isOwner(databaseUrl)) await migrate(databaseUrl);
 
     const wakeAgent: { look(): void } = { look: () => {} };
     let identity: IdentityService | null = null;
     let administrator: FirstAdministrator | null = null;
     if (has('identity')) {
       const masterKey = await loadOrCreateMasterKey(environment.keys.master);
-      const service = createIdentityService({ databaseUrl, masterKey, logger, bootstrap: environment.administrator });
+      const service = createIdentityService({ databaseUrl: login('identity'), masterKey, logger, bootstrap: environment.administrator });
       opened.defer(() => service.close());
       administrator = await service.bootstrap();
       const rotation = setInterval(() => {
@@ -85,7 +87,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       opened.defer(() => clearInterval(rotation));
       identity = service;
     }
-    const operations = has('operations') ? createOperationsService({ databaseUrl, redis, logger }) : null;
+    const operations = has('operations') ? createOperationsService({ databaseUrl: login('operations'), redis, logger }) : null;
     if (operations) {
       opened.defer(() => operations.close());
       operations.start();
@@ -93,7 +95,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const vms =
       has('vms') || has('agent')
         ? createVmsService({
-            databaseUrl,
+            databaseUrl: login('vms'),
             redis,
             logger,
             bootDirectories: environment.bootDirectories,
@@ -107,12 +109,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const shared = connectRedis(redis, { enableOfflineQueue: true, maxRetriesPerRequest: 1 });
     opened.defer(() => shared.disconnect());
     await redisReady(shared);
-    const monitoring = has('monitoring') || has('agent') ? createMonitoringService({ databaseUrl, redis: shared, logger }) : null;
+    const monitoring = has('monitoring') || has('agent') ? createMonitoringService({ databaseUrl: login('monitoring'), redis: shared, logger }) : null;
     if (monitoring) opened.defer(() => monitoring.close());
 
     if (has('agent') && vms && monitoring) {
       const agent = startAgent({
-        databaseUrl,
+        databaseUrl: login('agent'),
         logger,
         listHosts: async () => (await vms.listHosts()).filter((host) => options.agentHost === null || host.name === options.agentHost),
         attach: [vms.attachHost, (host) => monitoring.attachHost(host)],
@@ -146,16 +148,29 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
+/** The logins that roles need: what runs beside a host works with those of the services that it belongs to. */
+export const loginsOf = (roles: readonly Role[]): ServiceRole[] => [...new Set(roles.flatMap((role) => (role === 'agent' ? (['agent', 'vms', 'monitoring'] as const) : [role])))];
+
 /** A service's own login can't migrate, and need not: whoever has the owner's does. */
 const isOwner = (databaseUrl: string): boolean => !SERVICE_ROLES.some((role) => new URL(databaseUrl).username === `novacron_${role}`);
 
+/** Where each login finds the database. */
+const loginUrls =
+  ({ environment, databaseUrl }: SystemOptions) =>
+  (role: ServiceRole): string => {
+    const url = environment.databaseUrls[role] ?? databaseUrl;
+    if (url === null) throw new LocalError(`DATABASE_URL_${role.toUpperCase()} must say where PostgreSQL is.`);
+    return url;
+  };
+
 async function openGateway(
-  { environment, databaseUrl, redisUrl, logger }: SystemOptions,
+  options: SystemOptions,
   opened: AsyncDisposableStack,
   here: Partial<Record<string, Subgraph>>,
   identity: IdentityService | null,
   redis: Awaited<ReturnType<typeof connectRedis>>,
 ): Promise<string> {
+  const { environment, redisUrl, logger } = options;
   const keys = await loadOrCreateInternalKeys(environment.keys.internal);
   const signRequest = createRequestSigner(keys.privateKey);
   const dataSources: Record<string, DataSource> = {};
@@ -168,7 +183,7 @@ async function openGateway(
     dataSources[name] = source;
   }
   const authenticator: Authenticator = identity ? identity.authenticator : remoteAuthenticator();
-  const events = openEventLog({ databaseUrl, redis: redisOptions(redisUrl), logger });
+  const events = openEventLog({ databaseUrl: loginUrls(options)('gateway'), redis: redisOptions(redisUrl), logger });
   opened.defer(() => events.close());
   const gateway = await createGateway({
     supergraphSdl: await readFile(join(REPOSITORY, 'gateway/supergraph.graphql'), 'utf8'),

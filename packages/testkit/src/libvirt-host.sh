@@ -28,6 +28,8 @@ init)
     mount --bind "$dir/${pair%%:*}" "${pair#*:}"
   done
   mount --bind "$dir/hosts" /etc/hosts
+  # each host has a /dev/pts/1 of its own, and libvirt locks a console by that name
+  mount -t tmpfs lock /run/lock
   if [ $# -gt 0 ]; then
     mount -t tmpfs cgroup /sys/fs/cgroup
     for controller; do

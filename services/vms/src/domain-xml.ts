@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { DOMAIN_METADATA_URI, domainName } from '@novacron/contracts';
 import type { TenantId, VmId } from '@novacron/core';
 import type { KernelBoot } from './boot-files.ts';
@@ -20,19 +21,21 @@ export interface DomainSpec {
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
 const text = (value: string): string => value.replace(/[&<>'"]/g, (character) => ENTITIES[character] ?? character);
 
+/** A definition, with what tells it from any other of the same VM. */
+export interface Definition {
+  xml: string;
+  /** Written into the domain's metadata: a domain that has it needs no defining. */
+  fingerprint: string;
+}
+
 /**
  * The domain's definition (https://libvirt.org/formatdomain.html).
  *
  * `seclabel none` for DAC: libvirt otherwise changes the owner of kernel and initrd while the guest runs, and they
  * are not ours. It leaves the user that QEMU runs as alone: that is the daemon's own configuration.
  */
-export function domainXml({ vmId, tenantId, name, vcpus, memory, boot, accelerated, setsOwners }: DomainSpec): string {
-  return `<domain type='${accelerated ? 'kvm' : 'qemu'}'>
-  <name>${domainName(vmId)}</name>
-  <uuid>${vmId}</uuid>
-  <title>${text(name)}</title>
-  <metadata><nc:vm xmlns:nc='${DOMAIN_METADATA_URI}' tenant='${text(tenantId)}'/></metadata>
-  <memory unit='b'>${memory}</memory>
+export function defineXml({ vmId, tenantId, name, vcpus, memory, boot, accelerated, setsOwners }: DomainSpec): Definition {
+  const machine = `<memory unit='b'>${memory}</memory>
   <vcpu placement='static'>${vcpus}</vcpu>
   <cpu mode='${accelerated ? 'host-model' : 'maximum'}'/>
   <os>
@@ -53,7 +56,19 @@ export function domainXml({ vmId, tenantId, name, vcpus, memory, boot, accelerat
     <memballoon model='virtio'><stats period='5'/></memballoon>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
     <panic model='isa'/>
-  </devices>${setsOwners ? "\n  <seclabel type='none' model='dac'/>" : ''}
+  </devices>${setsOwners ? "\n  <seclabel type='none' model='dac'/>" : ''}`;
+  const type = accelerated ? 'kvm' : 'qemu';
+  // the name is not in it: a rename reaches the host by itself
+  const fingerprint = createHash('sha256').update(`${type} ${tenantId} ${machine}`).digest('hex').slice(0, 32);
+  return {
+    fingerprint,
+    xml: `<domain type='${type}'>
+  <name>${domainName(vmId)}</name>
+  <uuid>${vmId}</uuid>
+  <title>${text(name)}</title>
+  <metadata><nc:vm xmlns:nc='${DOMAIN_METADATA_URI}' tenant='${text(tenantId)}' definition='${fingerprint}'/></metadata>
+  ${machine}
 </domain>
-`;
+`,
+  };
 }

@@ -1,20 +1,37 @@
-import { UNDEFINE } from '@novacron/libvirt';
+import { DOMAIN_METADATA_URI } from '@novacron/contracts';
+import { LibvirtError, UNDEFINE, type Connection, type DomainRef } from '@novacron/libvirt';
 import type { StepDeclaration, StepRun } from '@novacron/operations';
 import { resolveBootFiles, type KernelBoot } from '../boot-files.ts';
-import { domainXml, type DomainSpec } from '../domain-xml.ts';
+import { defineXml, type Definition, type DomainSpec } from '../domain-xml.ts';
 import { readCapabilities } from '../host-report.ts';
 import { isGone, type HostDomains } from '../host-context.ts';
 import { hostStep, type VmInput } from './steps.ts';
 
 export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot };
 
-/** Gives the host the domain's definition. Defining again what is defined changes nothing. */
-export async function defineDomain(host: HostDomains, { kernel, ...spec }: DefineInput, run: StepRun): Promise<void> {
+/** What the domain should be, with its boot files as they are on the host now. BAD_USER_INPUT when one is not there. */
+export async function definitionFor(host: HostDomains, { kernel, ...spec }: DefineInput): Promise<Definition> {
   const boot = await resolveBootFiles(kernel, host.bootDirectories);
   const connection = await host.agent.connection();
-  const { setsOwners } = readCapabilities(await connection.capabilities());
+  return defineXml({ ...spec, boot, setsOwners: readCapabilities(await connection.capabilities()).setsOwners });
+}
+
+/** Is the domain defined like this already? What a person has changed of it on the host since stays. */
+export async function isDefined(connection: Connection, domain: DomainRef, { fingerprint }: Definition): Promise<boolean> {
+  try {
+    const metadata = await connection.domains.metadata(domain, { type: 'element', uri: DOMAIN_METADATA_URI });
+    return metadata.includes(`definition='${fingerprint}'`) || metadata.includes(`definition="${fingerprint}"`);
+  } catch (error) {
+    if (error instanceof LibvirtError && error.is('NO_DOMAIN_METADATA')) return false;
+    throw error;
+  }
+}
+
+/** Gives the host the domain's definition. Defining again what is defined changes nothing. */
+export async function defineDomain(host: HostDomains, definition: Definition, run: StepRun): Promise<void> {
+  const connection = await host.agent.connection();
   await run.begin();
-  await connection.domains.define(domainXml({ ...spec, boot, setsOwners }));
+  await connection.domains.define(definition.xml);
 }
 
 /** Everything of the domain that libvirt keeps. */
@@ -37,5 +54,8 @@ export async function removeDomain(host: HostDomains, { vmId }: VmInput): Promis
 export const DEFINE = { name: 'vms.define', undoable: true, last: false } as const satisfies StepDeclaration & { last: boolean };
 export const DEFINE_ONLY = { name: 'vms.define-only', undoable: true, last: true } as const satisfies StepDeclaration & { last: boolean };
 
-export const defineStep = hostStep<DefineInput>(DEFINE, { run: defineDomain, undo: removeDomain });
-export const defineOnlyStep = hostStep<DefineInput>(DEFINE_ONLY, { run: defineDomain, undo: removeDomain });
+const defineNew = async (host: HostDomains, input: DefineInput, run: StepRun): Promise<void> =>
+  defineDomain(host, await definitionFor(host, input), run);
+
+export const defineStep = hostStep<DefineInput>(DEFINE, { run: defineNew, undo: removeDomain });
+export const defineOnlyStep = hostStep<DefineInput>(DEFINE_ONLY, { run: defineNew, undo: removeDomain });

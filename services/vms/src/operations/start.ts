@@ -3,7 +3,7 @@ import { LibvirtError } from '@novacron/libvirt';
 import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
 import { isGone } from '../host-context.ts';
-import { defineDomain, type DefineInput } from './define.ts';
+import { defineDomain, definitionFor, isDefined, type DefineInput } from './define.ts';
 import { HOLD } from './hold.ts';
 import { hostStep, onHost, requireDomain, type HoldInput } from './steps.ts';
 
@@ -17,7 +17,11 @@ export const startStep = hostStep<DefineInput>(START, {
     if (state === 'running') return;
     if (state === 'paused') throw new DomainError('INVALID_STATE', 'The VM is paused: someone started it meanwhile. Resume it.');
     // createVm has defined it in the step before; a start of its own brings a lost or changed definition up to date.
-    if (before === null || run.claim.kind !== 'vm.create') await defineDomain(host, input, run);
+    if (before === null || run.claim.kind !== 'vm.create') {
+      const definition = await definitionFor(host, input);
+      const isCurrent = before !== null && (await isDefined(before.connection, before.domain, definition));
+      if (!isCurrent) await defineDomain(host, definition, run);
+    }
     const { connection, domain } = before ?? (await requireDomain(host, input.vmId));
     await run.begin();
     try {
