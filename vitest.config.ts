@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{packages,services,gateway,app,e2e,scripts,prisma,deploy}/**/*.test.ts'],
+    include: ['{packages,services,gateway,app,e2e,scripts,prisma,deploy,bench}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/generated/**'],
     // Opens the run before the workers start and leaves nothing behind, however the run ends.
     globalSetup: ['packages/testkit/src/vitest-run.ts'],

@@ -15,6 +15,7 @@ import { startStep } from './operations/start.ts';
 import { stopStep } from './operations/stop.ts';
 import { retitleStep } from './operations/update.ts';
 import { startReconciler } from './reconcile.ts';
+import type { VmVerb } from './rules.ts';
 
 export interface WorkerContext {
   database: Database;
@@ -25,18 +26,26 @@ export interface WorkerContext {
   hostPolicy: HostPolicy;
 }
 
+type MakeStep = (domains: HostDomains, database: Database) => AnyStep<Tx>;
+
+/** The steps that each verb has beside a host: a new verb does not compile until it has its row. */
+const HOST_STEPS = {
+  create: [defineStep, defineOnlyStep],
+  start: [startStep],
+  stop: [
+    (domains, database) =>
+      stopStep(async ({ vmId }) => (await database.vm.findUnique({ where: { id: vmId }, select: { forceStop: true } }))?.forceStop ?? false)(domains),
+  ],
+  reboot: [rebootStep],
+  pause: [pauseStep],
+  resume: [resumeStep],
+  delete: [deleteStep],
+  update: [(domains, database) => retitleStep(domains, async (id) => (await database.vm.findUnique({ where: { id }, select: { name: true } }))?.name ?? null)],
+} satisfies Record<VmVerb | 'update', MakeStep[]>;
+
 /** The steps that are done beside a host. */
-export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>[] => [
-  defineStep(domains),
-  defineOnlyStep(domains),
-  startStep(domains),
-  stopStep(async ({ vmId }) => (await database.vm.findUnique({ where: { id: vmId }, select: { forceStop: true } }))?.forceStop ?? false)(domains),
-  rebootStep(domains),
-  pauseStep(domains),
-  resumeStep(domains),
-  deleteStep(domains),
-  retitleStep(domains, async (id) => (await database.vm.findUnique({ where: { id }, select: { name: true } }))?.name ?? null),
-];
+export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>[] =>
+  Object.values<MakeStep[]>(HOST_STEPS).flatMap((steps) => steps.map((make) => make(domains, database)));
 
 /** The queue of the steps that need no host. */
 export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext, steps: readonly AnyStep<Tx>[] = [holdStep]): OperationsWorker =>
