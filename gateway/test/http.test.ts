@@ -35,6 +35,11 @@ describe('a query', () => {
     expect(data).toEqual({ requestId: expect.any(String) });
   });
 
+  it('is answered with no header that says what serves it', async () => {
+    const { headers } = await fixture.query('{ requestId }');
+    expect([...headers.keys()].toSorted()).toEqual(['cache-control', 'connection', 'content-length', 'content-type', 'date', 'keep-alive', 'x-content-type-options', 'x-request-id']);
+  });
+
   it('without a token is UNAUTHENTICATED where a field needs one', async () => {
     const { status, errors } = await fixture.query('{ me }');
     expect(status).toBe(200);
@@ -240,8 +245,12 @@ describe('a service that is down', () => {
       const { data, errors } = await own.query('query ($id: ID!) { vm(id: $id) { name createdBy { email } } }', { token: member, variables: { id: vm.id } });
       expect(data).toEqual({ vm: { name: 'web', createdBy: null } });
       expect(errors).toEqual([
-        { message: 'The service "identity" can\'t be reached.', extensions: { code: 'UNAVAILABLE', retryable: true, requestId: expect.any(String) } },
+        { message: 'The service "identity" can\'t be reached.', path: ['vm', 'createdBy'], extensions: { code: 'UNAVAILABLE', retryable: true, requestId: expect.any(String) } },
       ]);
+      own.world.addVm(own.tenant);
+      const paths = async (query: string) => (await own.query(query, { token: member })).errors.map(({ path }) => path);
+      expect(await paths('{ who: me requestId }')).toEqual([['who'], ['requestId']]);
+      expect(await paths('{ vms { createdBy { email } } }')).toEqual([['vms', 0, 'createdBy'], ['vms', 1, 'createdBy']]);
     } finally {
       await own.close();
       await down.close();
