@@ -65,7 +65,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const telemetry = createTelemetry();
     const hub = await createEventHub(events, logger);
     opened.defer(() => hub.close());
-    const viewers = createViewers(authenticator, hub);
+    const viewers = await createViewers(authenticator, hub, events);
     opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
     opened.defer(() => samples.close());

@@ -1,11 +1,14 @@
 import type { Authenticator, Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import type { EventLog } from '@novacron/events';
 import type { EventHub } from './events/hub.ts';
 
 /** Who a token stands for, and until when. */
 export interface Authenticated {
   viewer: Viewer;
   expiresAt: Date;
+  /** Which question this answers, counted: what the log says later makes the answer stale. */
+  asked: number;
 }
 
 /**
@@ -15,8 +18,11 @@ export interface Authenticated {
 export interface Viewers {
   /** UNAUTHENTICATED for a token that is no good (any more). */
   authenticate(accessToken: string): Promise<Authenticated>;
-  /** True when the log said so in the last 20 minutes: longer than an access token lives. */
-  isRevoked(sessionId: string): boolean;
+  /**
+   * False once the log has said that the session ended (in the last 20 minutes: longer than an access token lives) or
+   * that its user's roles changed. Whoever keeps an answer asks this at once: an event may come between.
+   */
+  isCurrent(answer: Authenticated): boolean;
   close(): void;
 }
 
@@ -24,13 +30,15 @@ const KEPT_MS = 30_000;
 const KEPT_TOKENS = 10_000;
 const REVOKED_REMEMBERED_MS = 20 * 60_000;
 
+/** How far back the log is read at the start: a fleet's 20 minutes of events, but no minute of waiting. */
+const RECALLED = { batches: 40, events: 500 } as const;
+
 interface Entry {
   answer: Promise<Authenticated>;
-  askedAt: number;
 }
 
-/** Asks the authenticator, and listens for what makes its answers stale. */
-export function createViewers(authenticator: Authenticator, hub: EventHub): Viewers {
+/** Asks the authenticator, and listens for what makes its answers stale; what the log said before is read back first. */
+export async function createViewers(authenticator: Authenticator, hub: EventHub, log: EventLog): Promise<Viewers> {
   const entries = new Map<string, Entry>();
   /** Session or user -> when its end or its change was heard of; in the order of hearing. */
   const revoked = new Map<string, number>();
@@ -62,8 +70,27 @@ export function createViewers(authenticator: Authenticator, hub: EventHub): View
     }),
   ];
 
+  /** Sessions that ended before this process listened, newest first. */
+  async function recall(): Promise<void> {
+    const oldest = Date.now() - REVOKED_REMEMBERED_MS;
+    for (let batch = 0, end = hub.position; batch < RECALLED.batches && end > 0; batch += 1) {
+      const start = Math.max(0, end - RECALLED.events);
+      const events = await log.read(start, end - start);
+      for (const { type, entityId } of events) if (type === 'session.revoked') remember(revoked, entityId, Date.now());
+      const first = events[0];
+      if (first === undefined || Date.parse(first.at) < oldest) return;
+      end = start;
+    }
+  }
+  await recall().catch((error: unknown) => {
+    if (DomainError.from(error).code === 'CURSOR_EXPIRED') return; // no further back than the log is kept
+    stops.forEach((stop) => stop());
+    throw error;
+  });
+
   function ask(token: string): Entry {
-    const entry: Entry = { answer: authenticator.authenticate(token), askedAt: ++asked };
+    const question = ++asked;
+    const entry: Entry = { answer: authenticator.authenticate(token).then((answer) => ({ ...answer, asked: question })) };
     entries.delete(token);
     entries.set(token, entry);
     const drop = () => entries.get(token) === entry && entries.delete(token);
@@ -77,11 +104,13 @@ export function createViewers(authenticator: Authenticator, hub: EventHub): View
     return entry;
   }
 
+  const isCurrent = ({ viewer, asked: question }: Authenticated): boolean =>
+    !revoked.has(viewer.sessionId) && question > (changed.get(viewer.userId) ?? 0);
+
   async function authenticate(token: string): Promise<Authenticated> {
     const entry = entries.get(token) ?? ask(token);
     const answer = await entry.answer;
-    const { userId, sessionId } = answer.viewer;
-    if (revoked.has(sessionId)) {
+    if (revoked.has(answer.viewer.sessionId)) {
       entries.delete(token);
       throw new DomainError('UNAUTHENTICATED', 'This session has ended: sign in again.');
     }
@@ -89,14 +118,14 @@ export function createViewers(authenticator: Authenticator, hub: EventHub): View
       entries.delete(token);
       throw new DomainError('UNAUTHENTICATED', 'This access token has expired: refresh the session.');
     }
-    if (entry.askedAt > (changed.get(userId) ?? 0)) return answer;
+    if (isCurrent(answer)) return answer;
     if (entries.get(token) === entry) entries.delete(token);
     return authenticate(token);
   }
 
   return {
     authenticate,
-    isRevoked: (sessionId) => revoked.has(sessionId),
+    isCurrent,
     close: () => stops.forEach((stop) => stop()),
   };
 }

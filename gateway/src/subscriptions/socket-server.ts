@@ -46,8 +46,8 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       const authenticated = await viewers.authenticate(token);
       connection.signIn(authenticated);
       if (!connection.isOpen) return false;
-      if (!viewers.isRevoked(authenticated.viewer.sessionId)) return true;
-      connection.close(CLOSE.forbidden, 'Session revoked');
+      if (viewers.isCurrent(authenticated)) return true;
+      connection.close(CLOSE.forbidden, 'Access changed'); // between the answer and now: nobody was signed in to be closed
     } catch (thrown) {
       const error = DomainError.from(thrown);
       if (error.code === 'UNAUTHENTICATED') connection.close(CLOSE.forbidden, 'Invalid token');
