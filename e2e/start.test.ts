@@ -66,7 +66,7 @@ const qemuOf = (vm: Vm): number[] =>
     .map(Number)
     .filter(isAlive);
 
-describe('without starting anything', () => {
+describe.concurrent('without starting anything', () => {
   it('explains itself with --help', async () => {
     const started = start(join(run.dir, 'never'), { args: ['--help'] });
     expect(await started.exited).toEqual({ code: 0, signal: null });
