@@ -28,8 +28,8 @@ init)
     mount --bind "$dir/${pair%%:*}" "${pair#*:}"
   done
   mount --bind "$dir/hosts" /etc/hosts
-  # each host has a /dev/pts/1 of its own, and libvirt locks a console by that name
-  mount -t tmpfs lock /run/lock
+  # libvirtd locks a console by the name of its pty, and every host has a /dev/pts/1 of its own
+  mount -t tmpfs lock "$(readlink -f /var/lock)"
   if [ $# -gt 0 ]; then
     mount -t tmpfs cgroup /sys/fs/cgroup
     for controller; do

@@ -50,8 +50,9 @@ beforeAll(async () => {
   redis = await redisReady(connectRedis(vms.redis.options));
   operator = viewerWith(['operator', await vms.tenant()]);
 });
-afterEach(() => {
+afterEach(async () => {
   trouble = {};
+  await vms.startEngine(); // a case that has failed may have left it dropped
 });
 afterAll(async () => {
   redis?.disconnect();

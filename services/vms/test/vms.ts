@@ -58,7 +58,7 @@ export interface TestVms {
   cancel(operationId: OperationId): Promise<void>;
   /** What was told of one entity, oldest first. */
   events(entityId: string): Promise<{ type: string; body: Loose }[]>;
-  /** The agent and the workers of a process. */
+  /** The agent and the workers of a process. Idempotent. */
   startEngine(): Promise<void>;
   /** Ends them in order. */
   stopEngine(): Promise<void>;
@@ -155,6 +155,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     events: async (entityId) =>
       (await sql('SELECT type, body FROM operations.outbox WHERE entity_id = $1 ORDER BY id', [entityId])) as { type: string; body: Loose }[], // as selected
     async startEngine() {
+      if (agent) return;
       agent = startAgent({ databaseUrl: database.url, listHosts: service.listHosts, attach: [attach], logger });
       if (disturb) worker = startServiceWorker(context, [disturb(holdStep)]);
       await Promise.all(fleet.hosts.map((host) => hostIs(host.name, 'ONLINE')));
