@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { serviceDatabaseUrl } from '@novacron/database';
+import { serviceDatabaseUrl, type ServiceRole } from '@novacron/database';
 import { startPostgres } from '@novacron/local';
 import { guest, startLibvirtHosts, startRedis, testRun, type Guest, type TestHost } from '@novacron/testkit';
 import { loadOrCreateInternalKeys } from '@novacron/transport';
@@ -21,8 +21,14 @@ const ARGUMENTS: Record<Part, readonly string[]> = {
   agent: ['--roles', 'agent', '--host', 'hv1'],
 };
 
-/** Parts that need no more of the database than one service's role. */
-const OWN_ROLE: Partial<Record<Part, 'monitoring' | 'gateway'>> = { monitoring: 'monitoring', gateway: 'gateway' };
+/** The logins of each part: no more of the database than it needs. Identity comes first, and makes the tables as their owner. */
+const LOGINS: Record<Part, readonly ServiceRole[]> = {
+  identity: [],
+  core: ['vms', 'operations'],
+  monitoring: ['monitoring'],
+  gateway: ['gateway'],
+  agent: ['agent', 'vms', 'monitoring'],
+};
 
 export interface Fleet {
   readonly graph: Graph;
@@ -72,10 +78,11 @@ export async function startFleet(): Promise<Fleet> {
     const parts = new Map<Part, Started>();
     const ports = new Map<Part, string>();
     const urlOf = (part: Part) => `http://127.0.0.1:${ports.get(part) ?? '1'}`;
-    const environment = (name: Part, ownRole = OWN_ROLE[name]): Record<string, string> => ({
+    const environment = (name: Part): Record<string, string> => ({
       NOVACRON_DATA: dir,
       NOVACRON_BOOT_DIRS: testGuest.bootDir,
-      DATABASE_URL: ownRole === undefined ? postgres.url : serviceDatabaseUrl(postgres.url, ownRole),
+      ...(name === 'identity' ? { DATABASE_URL: postgres.url } : {}),
+      ...Object.fromEntries(LOGINS[name].map((login) => [`DATABASE_URL_${login.toUpperCase()}`, serviceDatabaseUrl(postgres.url, login)])),
       REDIS_URL: redis.url,
       NOVACRON_ADMIN_EMAIL: ADMIN.email,
       NOVACRON_ADMIN_PASSWORD: ADMIN.password,
