@@ -22,6 +22,7 @@ export class Subscription<Data = Loose> {
   ended: Ended | null = null;
   readonly #client: Client;
   readonly #document: string;
+  #closed = false;
 
   private constructor(graph: Graph, document: string, variables: object) {
     this.#document = document.trim().split('\n')[0] ?? '';
@@ -34,7 +35,9 @@ export class Subscription<Data = Loose> {
     this.#client.subscribe<Data, { cursor?: string }>(
       { query: document, variables: { ...variables } },
       {
-        next: (message) => this.messages.push(message as unknown as Message<Data>), // the gateway's extensions always have a cursor or nothing
+        next: (message) => {
+          if (!this.#closed) this.messages.push(message as unknown as Message<Data>); // the gateway's extensions have a cursor or nothing
+        },
         complete: () => (this.ended ??= { code: 'COMPLETE', reason: 'completed' }),
         error: (thrown) => (this.ended ??= describe(thrown)),
       },
@@ -78,7 +81,9 @@ export class Subscription<Data = Loose> {
     return this.messages.map(({ extensions }) => extensions.cursor ?? '');
   }
 
+  /** What is still on its way is not heard any more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#client.dispose();
   }
 }
