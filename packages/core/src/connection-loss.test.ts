@@ -15,6 +15,8 @@ it.each([
   ['a pool that got no connection', failure('timeout exceeded when trying to connect')],
   ['a server that shuts down', failure('terminating connection due to administrator command', { code: '57P01' })],
   ['the same, as Prisma tells it of a raw query', failure('Raw query failed.', { code: 'P2010', meta: { driverAdapterError: { cause: { originalCode: '57P01' } } } })],
+  ['a connection that its adapter found closed', failure('Raw query failed.', { code: 'P2010', meta: { driverAdapterError: failure('ConnectionClosed', { cause: { kind: 'ConnectionClosed' } }) } })],
+  ['a query that got no answer', failure('Query read timeout')],
   ['a server that Prisma can not reach', failure("Can't reach database server", { code: 'P1001' })],
   ['what another error was caused by', new Error('it failed', { cause: failure('connect ECONNREFUSED', {}) })],
 ])('%s is a loss of the connection, and may be tried again', (_what, error) => {
