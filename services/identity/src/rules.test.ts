@@ -56,8 +56,8 @@ describe("a tenant's name", () => {
 });
 
 describe('a password', () => {
-  it.each(['1234567890', ' '.repeat(10), 'x'.repeat(256)])('%j is one', (text) => expect(parsePassword(text)).toBe(text));
-  it.each(['', '123456789', 'x'.repeat(257)])('%j is none', (text) => expect(() => parsePassword(text)).toThrow(bad('password')));
+  it.each(['12345678', ' '.repeat(8), 'x'.repeat(256)])('%j is one', (text) => expect(parsePassword(text)).toBe(text));
+  it.each(['', '1234567', 'x'.repeat(257)])('%j is none', (text) => expect(() => parsePassword(text)).toThrow(bad('password')));
 });
 
 describe('a search', () => {

@@ -3,7 +3,8 @@ import { DomainError } from '@novacron/core';
 
 /** What identity accepts and refuses: no clock, no database. */
 
-export const PASSWORD_LENGTH = { min: 10, max: 256 } as const;
+/** The least is that of NIST SP 800-63B, 5.1.1.2; a check against common passwords comes with accounts. */
+export const PASSWORD_LENGTH = { min: 8, max: 256 } as const;
 const EMAIL_MAX_LENGTH = 254; // RFC 5321, 4.5.3.1.3: a path of 256 with its angle brackets
 const NAME_MAX_LENGTH = 100;
 

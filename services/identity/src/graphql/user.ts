@@ -116,7 +116,7 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
   fields: (t) => ({
     email: t.string({ required: true, description: 'The address it signs in with; its case does not matter.' }),
     name: t.string({ required: true, description: 'Its name: 1 to 100 printable characters.' }),
-    password: t.string({ required: true, description: 'Its password: 10 to 256 characters.' }),
+    password: t.string({ required: true, description: 'Its password: 8 to 256 characters.' }),
     tenantId: t.id({ required: true, description: 'The tenant it becomes a member of.' }),
     role: t.string({ required: true, description: `What it is there: one of ${ROLE_NAMES}.` }),
   }),
