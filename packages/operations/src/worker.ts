@@ -163,7 +163,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     const again = claim.undoing || (known.retryable && repeatable && !(known instanceof GaveUp) && claim.attempt < MAX_ATTEMPTS);
     const most = claim.undoing ? RETRY.undoMostMs : RETRY.mostMs;
     const retryMs = again ? Math.min(most, RETRY.firstMs * 2 ** Math.min(claim.attempt - 1, 16)) : null;
-    log.warn({ err: known.code === 'INTERNAL' ? error : undefined, code: known.code, reason: known.message, retryMs }, 'step failed');
+    log.warn({ err: known.code === 'INTERNAL' ? error : known.cause, code: known.code, reason: known.message, retryMs }, 'step failed');
     return failStep(sql, claim, failure, retryMs);
   }
 
