@@ -117,6 +117,11 @@ export function createHostDomains(agent: HostAgent, bootDirectories: readonly st
 
 export const isGone = (error: unknown): boolean => error instanceof LibvirtError && error.is('NO_DOMAIN');
 
+/** For what is to be taken away: someone else may have been faster. */
+export function unlessGone(error: unknown): void {
+  if (!isGone(error)) throw error;
+}
+
 export async function lookUp(connection: Connection, vmId: VmId): Promise<DomainRef | null> {
   try {
     return await connection.domains.lookupByUuid(vmId);

@@ -1,6 +1,6 @@
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { domainName, type Viewer } from '@novacron/contracts';
+import { DOMAIN_METADATA_URI, domainName, type Viewer } from '@novacron/contracts';
 import { eventually } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { attempt, beginVerb, doVerb, makeVm, requestVm, startVms, viewerWith, type Loose, type TestVms } from './vms.ts';
@@ -94,6 +94,18 @@ describe('a VM', () => {
     const third = await makeVm(vms, operator, { name: 'new-name', start: false });
     for (const one of [second, third]) await doVerb(vms, operator, 'deleteVm', one);
     await vms.nothingLeftBehind();
+  });
+
+  it('is started as a person has left it on the host, and defined again where NovaCron is no longer written on it', async () => {
+    const id = await makeVm(vms, operator, { name: 'edited', start: false });
+    await host().virsh('desc', domainName(id), '--config', 'kept by hand');
+    await doVerb(vms, operator, 'startVm', id);
+    expect(await host().virsh('desc', domainName(id))).toContain('kept by hand');
+    await doVerb(vms, operator, 'stopVm', id, true);
+    await host().virsh('metadata', domainName(id), '--uri', DOMAIN_METADATA_URI, '--remove', '--config');
+    await doVerb(vms, operator, 'startVm', id);
+    expect(await host().virsh('metadata', domainName(id), '--uri', DOMAIN_METADATA_URI)).toContain('definition=');
+    await doVerb(vms, operator, 'deleteVm', id);
   });
 
   it('that is gone from its host is made again by a start', async () => {

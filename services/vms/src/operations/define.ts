@@ -4,7 +4,7 @@ import type { StepDeclaration, StepRun } from '@novacron/operations';
 import { resolveBootFiles, type KernelBoot } from '../boot-files.ts';
 import { defineXml, type Definition, type DomainSpec } from '../domain-xml.ts';
 import { readCapabilities } from '../host-report.ts';
-import { isGone, type HostDomains } from '../host-context.ts';
+import { unlessGone, type HostDomains } from '../host-context.ts';
 import { hostStep, type VmInput } from './steps.ts';
 
 export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot };
@@ -42,12 +42,9 @@ export async function removeDomain(host: HostDomains, { vmId }: VmInput): Promis
   const found = await host.find(vmId);
   if (!found) return;
   const { connection, domain } = found;
-  try {
-    if ((await connection.domains.state(domain)).state !== 'shutoff') await connection.domains.destroy(domain);
-    await connection.domains.undefine(domain, ALL);
-  } catch (error) {
-    if (!isGone(error)) throw error; // someone was faster
-  }
+  const now = await connection.domains.state(domain).catch(unlessGone);
+  if (now && now.state !== 'shutoff') await connection.domains.destroy(domain).catch(unlessGone);
+  await connection.domains.undefine(domain, ALL).catch(unlessGone);
 }
 
 /** In createVm: the domain is there, off. `last` when it is not to be started. */

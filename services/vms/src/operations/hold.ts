@@ -10,10 +10,12 @@ import type { HoldInput } from './steps.ts';
  */
 export const HOLD = { name: 'vms.hold', undoable: true } as const satisfies StepDeclaration;
 
+const nothing = (): Promise<void> => Promise.resolve();
+
 export const holdStep: Step<Tx, HoldInput, void, void> = {
   ...HOLD,
-  run: () => Promise.resolve(), // the mutation did it
-  undo: () => Promise.resolve(), // all of it is in the database
+  run: nothing, // the mutation did it
+  undo: nothing, // all of it is in the database
   async commitUndo(tx, { vmId, operationId, verb, desiredBefore }, _undone, { claim }) {
     if (verb === 'create') return buryVm(tx, vmId);
     const vm = await findLockedVm(tx, vmId);

@@ -2,7 +2,7 @@ import { DomainError } from '@novacron/core';
 import { LibvirtError } from '@novacron/libvirt';
 import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
-import { isGone } from '../host-context.ts';
+import { unlessGone } from '../host-context.ts';
 import { defineDomain, definitionFor, isDefined, type DefineInput } from './define.ts';
 import { HOLD } from './hold.ts';
 import { hostStep, onHost, requireDomain, type HoldInput } from './steps.ts';
@@ -35,11 +35,7 @@ export const startStep = hostStep<DefineInput>(START, {
   async undo(host, { vmId }) {
     const found = await host.find(vmId);
     if (!found || (await found.connection.domains.state(found.domain)).state === 'shutoff') return;
-    try {
-      await found.connection.domains.destroy(found.domain);
-    } catch (error) {
-      if (!isGone(error)) throw error;
-    }
+    await found.connection.domains.destroy(found.domain).catch(unlessGone);
   },
 });
 
