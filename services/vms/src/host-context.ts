@@ -1,6 +1,6 @@
 import type { HostAgent } from '@novacron/agent';
 import type { VmId } from '@novacron/core';
-import { LibvirtError, type Connection, type DomainRef } from '@novacron/libvirt';
+import { LibvirtError, type Connection, type DomainRef, type ErrorCodeName } from '@novacron/libvirt';
 import { readState, type Observation } from './observation.ts';
 
 /** What is known about a domain on the host that steps and the reconciler work beside. */
@@ -117,10 +117,15 @@ export function createHostDomains(agent: HostAgent, bootDirectories: readonly st
 
 export const isGone = (error: unknown): boolean => error instanceof LibvirtError && error.is('NO_DOMAIN');
 
+/** For an answer of libvirt's that is no trouble: nothing then, any other error as it came. */
+export const unless =
+  (code: ErrorCodeName) =>
+  (error: unknown): void => {
+    if (!(error instanceof LibvirtError && error.is(code))) throw error;
+  };
+
 /** For what is to be taken away: someone else may have been faster. */
-export function unlessGone(error: unknown): void {
-  if (!isGone(error)) throw error;
-}
+export const unlessGone = unless('NO_DOMAIN');
 
 export async function lookUp(connection: Connection, vmId: VmId): Promise<DomainRef | null> {
   try {

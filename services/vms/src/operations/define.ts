@@ -1,10 +1,10 @@
 import { DOMAIN_METADATA_URI } from '@novacron/contracts';
-import { LibvirtError, UNDEFINE, type Connection, type DomainRef } from '@novacron/libvirt';
+import { UNDEFINE, type Connection, type DomainRef } from '@novacron/libvirt';
 import type { StepDeclaration, StepRun } from '@novacron/operations';
 import { resolveBootFiles, type KernelBoot } from '../boot-files.ts';
 import { defineXml, type Definition, type DomainSpec } from '../domain-xml.ts';
 import { readCapabilities } from '../host-report.ts';
-import { unlessGone, type HostDomains } from '../host-context.ts';
+import { unless, unlessGone, type HostDomains } from '../host-context.ts';
 import { hostStep, type VmInput } from './steps.ts';
 
 export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot };
@@ -18,13 +18,8 @@ export async function definitionFor(host: HostDomains, { kernel, ...spec }: Defi
 
 /** Is the domain defined like this already? What a person has changed of it on the host since stays. */
 export async function isDefined(connection: Connection, domain: DomainRef, { fingerprint }: Definition): Promise<boolean> {
-  try {
-    const metadata = await connection.domains.metadata(domain, { type: 'element', uri: DOMAIN_METADATA_URI });
-    return metadata.includes(`definition='${fingerprint}'`) || metadata.includes(`definition="${fingerprint}"`);
-  } catch (error) {
-    if (error instanceof LibvirtError && error.is('NO_DOMAIN_METADATA')) return false;
-    throw error;
-  }
+  const metadata = await connection.domains.metadata(domain, { type: 'element', uri: DOMAIN_METADATA_URI }).catch(unless('NO_DOMAIN_METADATA'));
+  return metadata !== undefined && (metadata.includes(`definition='${fingerprint}'`) || metadata.includes(`definition="${fingerprint}"`));
 }
 
 /** Gives the host the domain's definition. Defining again what is defined changes nothing. */
