@@ -1,5 +1,5 @@
-import type { ErrorRecord, HostId, OperationId, TenantId, UserId, VmId } from '@novacron/core';
-import type { OperationState, VmState } from './states.ts';
+import type { ErrorRecord, HostId, MigrationId, OperationId, TenantId, UserId, VmId } from '@novacron/core';
+import type { MigrationState, OperationState, VmState } from './states.ts';
 
 /** What a vmChanged filter can name, and what the event itself can answer without asking anyone. */
 export interface VmFacts {
@@ -21,6 +21,13 @@ export interface OperationFacts {
   error: ErrorRecord | null;
 }
 
+export interface MigrationFacts {
+  vmId: VmId;
+  state: MigrationState;
+  /** 0..1 */
+  progress: number;
+}
+
 /**
  * The catalogue of events: type -> what it carries. `before` is there so that a filter can match the
  * object before or after the change.
@@ -31,6 +38,7 @@ export interface EventCatalogue {
   'vm.drifted': { entityId: VmId; after: VmFacts; before: VmFacts };
   'vm.deleted': { entityId: VmId; after: VmFacts; before: VmFacts };
   'operation.changed': { entityId: OperationId; after: OperationFacts; before?: undefined };
+  'migration.changed': { entityId: MigrationId; after: MigrationFacts; before?: undefined };
   'host.changed': { entityId: HostId; after: { name: string; state: string }; before?: undefined };
   /** A user's roles changed: cached viewers of that user are stale. */
   'user.access': { entityId: UserId; after: Record<string, never>; before?: undefined };

@@ -1,8 +1,13 @@
 export { DOMAIN_METADATA_URI, DOMAIN_NAME_PREFIX, domainName } from './domains.ts';
-export type { EventCatalogue, EventRecord, EventType, NewEvent, OperationFacts, VmFacts } from './events.ts';
+export type { EventCatalogue, EventRecord, EventType, MigrationFacts, NewEvent, OperationFacts, VmFacts } from './events.ts';
 export { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from './metrics.ts';
 export type { Authenticator, Subgraph } from './service.ts';
-export { HOST_STATES, OPERATION_STATES, VM_STATES, type HostState, type OperationState, type VmState } from './states.ts';
+export { HOST_STATES, MIGRATION_STATES, OPERATION_STATES, VM_STATES, type HostState, type MigrationState, type OperationState, type VmState } from './states.ts';
+export { declareStep, type StepDeclaration } from './step.ts';
+export * as vmsSteps from './vms.ts';
+export * as storageSteps from './storage.ts';
+export * as networkSteps from './network.ts';
+export type { Device, DiskDevice, NicDevice } from './devices.ts';
 export {
   can,
   isPlatformAdmin,

@@ -22,5 +22,21 @@ export type VmState = (typeof VM_STATES)[number];
 export const HOST_STATES = ['ONLINE', 'OFFLINE', 'MAINTENANCE', 'DRAINING'] as const;
 export type HostState = (typeof HOST_STATES)[number];
 
+export const MIGRATION_STATES = [
+  'QUEUED',
+  'CHECKING',
+  'PREPARING',
+  'COPYING_DISKS',
+  'COPYING_MEMORY',
+  'SWITCHING',
+  'COMPLETING',
+  'SUCCEEDED',
+  'FAILED',
+  'CANCELLING',
+  'CANCELLED',
+  'ROLLED_BACK',
+] as const;
+export type MigrationState = (typeof MIGRATION_STATES)[number];
+
 export const OPERATION_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLING', 'CANCELLED'] as const;
 export type OperationState = (typeof OPERATION_STATES)[number];

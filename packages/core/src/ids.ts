@@ -10,6 +10,13 @@ export type UserId = Id<'User'>;
 export type TenantId = Id<'Tenant'>;
 export type SessionId = Id<'Session'>;
 export type OperationId = Id<'Operation'>;
+export type PoolId = Id<'StoragePool'>;
+export type VolumeId = Id<'Volume'>;
+export type ImageId = Id<'Image'>;
+export type NetworkId = Id<'Network'>;
+export type NicId = Id<'Nic'>;
+export type SecurityGroupId = Id<'SecurityGroup'>;
+export type MigrationId = Id<'Migration'>;
 
 /** A new time-ordered id (UUIDv7): the one place where ids are made. */
 export function newId<T extends string>(): T {

@@ -1,4 +1,18 @@
 export { isConnectionLoss } from './connection-loss.ts';
 export { DomainError, ERROR_CODES, type ErrorCode, type ErrorDetails, type ErrorRecord } from './errors.ts';
 export { isId, newId, parseId } from './ids.ts';
-export type { HostId, OperationId, SessionId, TenantId, UserId, VmId } from './ids.ts';
+export type {
+  HostId,
+  ImageId,
+  MigrationId,
+  NetworkId,
+  NicId,
+  OperationId,
+  PoolId,
+  SecurityGroupId,
+  SessionId,
+  TenantId,
+  UserId,
+  VmId,
+  VolumeId,
+} from './ids.ts';

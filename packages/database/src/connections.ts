@@ -3,7 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 
 /** Each part of NovaCron that opens the database, with a login role of its own: `novacron_<name>`. */
-export const SERVICE_ROLES = ['identity', 'vms', 'monitoring', 'operations', 'gateway', 'agent'] as const;
+export const SERVICE_ROLES = ['identity', 'vms', 'storage', 'network', 'migration', 'monitoring', 'operations', 'gateway', 'agent'] as const;
 export type ServiceRole = (typeof SERVICE_ROLES)[number];
 
 export const roleName = (service: ServiceRole): string => `novacron_${service}`;

@@ -7,7 +7,7 @@ import { roleName, rolePassword, SERVICE_ROLES, serviceDatabaseUrl, type Service
 /** Prisma's own lock, so that its CLI and we never migrate at once (prisma-engines, sql-migration-connector). */
 const PRISMA_LOCK = 72707369;
 /** The kernel first: the others' roles are granted its functions. */
-const SCHEMAS = ['operations', 'identity', 'vms', 'monitoring'] as const;
+const SCHEMAS = ['operations', 'identity', 'vms', 'storage', 'network', 'migration', 'monitoring'] as const;
 
 const MIGRATIONS_TABLE = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,

@@ -2,6 +2,7 @@ export { createBells, queueName, type Bells } from './bells.ts';
 export { fromDatabase, isPassing, StaleClaim } from './database-errors.ts';
 export {
   chargeQuota,
+  childrenOf,
   claimIdempotencyKey,
   claimStep,
   emit,
@@ -15,6 +16,7 @@ export {
   setQuota,
   submit,
   type Bell,
+  type ChildOperation,
   type Claim,
   type NewOperation,
   type PlannedStep,
@@ -22,6 +24,7 @@ export {
   type Sql,
   type TenantQuota,
 } from './kernel.ts';
-export { GaveUp, plan, type AnyStep, type Step, type StepDeclaration, type StepRun } from './steps.ts';
+export type { StepDeclaration } from '@novacron/contracts';
+export { GaveUp, plan, type AnyStep, type Step, type StepRun } from './steps.ts';
 export { startWorker, type OperationsWorker, type WorkerOptions } from './worker.ts';
 export { startSweeper, type Sweeper, type SweeperOptions } from './sweeper.ts';

@@ -39,6 +39,8 @@ export interface NewOperation {
   tenantId: TenantId | null;
   requestedBy: UserId | null;
   requestId: string | null;
+  /** The operation that this one was submitted for. */
+  parentId?: OperationId;
 }
 
 export interface PlannedStep {
@@ -48,12 +50,14 @@ export interface PlannedStep {
   undoable: boolean;
   /** Once begun, the operation can't be cancelled any more. */
   final: boolean;
+  /** Once it has succeeded, the operation only goes forward. */
+  settles: boolean;
   /** Already done, by the transaction that submits. */
   done: boolean;
 }
 
 /** A step that a worker has taken, with what it needs to do it or to undo it. */
-export interface Claim extends Omit<NewOperation, 'id'> {
+export interface Claim extends Omit<NewOperation, 'id' | 'parentId'> {
   operationId: OperationId;
   error: ErrorRecord | null;
   index: number;
@@ -131,6 +135,21 @@ export const goesOn = (sql: Sql, operationId: OperationId): Promise<boolean> => 
 /** Asks for an end with nothing left behind. INVALID_STATE when it is too late. */
 export const requestCancel = (sql: Sql, operationId: OperationId): Promise<Bell | null> =>
   call(sql, 'request_cancel($1::uuid)', operationId);
+
+export interface ChildOperation {
+  id: OperationId;
+  kind: string;
+  targetId: string;
+  state: OperationState;
+  error: ErrorRecord | null;
+  progress: number;
+}
+
+/** The operations that were submitted for this one, oldest first. */
+export async function childrenOf(sql: Sql, parentId: OperationId): Promise<ChildOperation[]> {
+  const rows = await mapped(sql.$queryRawUnsafe<(ChildOperation & { target_id: string })[]>('SELECT * FROM operations.children_of($1::uuid)', parentId));
+  return rows.map(({ target_id, ...child }) => ({ ...child, targetId: target_id }));
+}
 
 /** Bells of operations that are due and in nobody's hands. */
 export async function dueBells(sql: Sql, limit: number): Promise<Bell[]> {

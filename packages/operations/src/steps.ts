@@ -1,3 +1,4 @@
+import type { StepDeclaration } from '@novacron/contracts';
 import { DomainError, type HostId } from '@novacron/core';
 import type { Claim, PlannedStep, Sql } from './kernel.ts';
 
@@ -16,15 +17,6 @@ export interface StepRun {
   begin(): Promise<void>;
   /** How far this step has come, 0..1; shown with the next heartbeat. */
   reportProgress(fraction: number): void;
-}
-
-/** A step as other services may name it: contracts declare it, its owner implements it. */
-export interface StepDeclaration {
-  /** `<service>.<verb>`: the service's workers do it. */
-  readonly name: string;
-  readonly undoable: boolean;
-  /** Once begun, the operation can't be cancelled any more. */
-  readonly final?: boolean;
 }
 
 /**
@@ -50,7 +42,7 @@ export type AnyStep<Tx extends Sql> = Step<Tx, any, any, any>;
 
 /** Puts a step into a plan: where it runs, and with what. */
 export const plan = <Input>(
-  step: StepDeclaration & { run?(run: StepRun, input: Input): unknown },
+  step: StepDeclaration<Input> & { run?(run: StepRun, input: Input): unknown },
   input: Input,
   at: { hostId?: HostId; done?: boolean } = {},
 ): PlannedStep => ({
@@ -59,5 +51,6 @@ export const plan = <Input>(
   input,
   undoable: step.undoable,
   final: step.final ?? false,
+  settles: step.settles ?? false,
   done: at.done ?? false,
 });
