@@ -1,7 +1,10 @@
 export { migratedDatabase } from './database.ts';
 export { eventually, type EventuallyOptions } from './eventually.ts';
-export { guest, guestCache, GUEST_POWER_BUTTON, GUEST_UP, type Guest } from './guest.ts';
-export { guestXml, type GuestXmlOptions } from './guest-xml.ts';
+export { bootImage, type BootImage } from './guest/boot-image.ts';
+export { guestCache } from './guest/cache.ts';
+export { AGENT_CHANNEL, guestExec, guestReady } from './guest/exec.ts';
+export { agentGuest, guest, GUEST_POWER_BUTTON, GUEST_UP, type Guest } from './guest/guest.ts';
+export { guestXml, type BootSource, type GuestXmlOptions } from './guest/xml.ts';
 export type { TestHost } from './libvirt-host.ts';
 export { startLibvirtHosts, type LibvirtHosts, type LibvirtHostsOptions } from './libvirt-hosts.ts';
 export { startPostgres, type TestDatabase, type TestPostgres } from './postgres.ts';

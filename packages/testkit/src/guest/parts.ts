@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { unpackPackage } from './debian-package.ts';
 
 const run = promisify(execFile);
 
@@ -56,21 +57,6 @@ export async function findStaticBusybox(cache: string): Promise<{ program: strin
 
 /** A dynamic program names its loader in the ELF header's neighbourhood. */
 const isStatic = (program: string): boolean => !readFileSync(program, 'latin1').slice(0, 4096).includes('/ld-');
-
-/** Downloads a Debian package and unpacks it into `target`, which appears complete or not at all. */
-async function unpackPackage(name: string, target: string): Promise<void> {
-  const work = mkdtempSync(`${target}.`);
-  try {
-    await run('apt-get', ['download', '-q', name], { cwd: work });
-    const file = readdirSync(work).find((entry) => entry.endsWith('.deb'));
-    if (file === undefined) throw new Error(`apt-get download ${name} brought nothing.`);
-    await run('dpkg-deb', ['-x', join(work, file), join(work, 'unpacked')]);
-    rmSync(target, { recursive: true, force: true });
-    renameSync(join(work, 'unpacked'), target);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-}
 
 function canRead(file: string): boolean {
   try {

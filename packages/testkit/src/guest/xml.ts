@@ -3,8 +3,9 @@ import type { Guest } from './guest.ts';
 export interface GuestXmlOptions {
   name: string;
   uuid?: string;
+  /** 96, and 128 for a disk, unless told. */
   memoryMiB?: number;
-  /** Added to the kernel's command line: "nova.poweroff=2". */
+  /** Added to the kernel's command line: "nova.poweroff=2". A disk brings its own. */
   cmdline?: string;
   /** Receives what the guest prints; a path as the host's QEMU sees it. */
   serialLog?: string;
@@ -12,9 +13,12 @@ export interface GuestXmlOptions {
   devices?: string;
 }
 
-/** A domain that boots the test guest under TCG with as little memory as will do. */
-export function guestXml(guest: Guest, options: GuestXmlOptions): string {
-  const { name, uuid, memoryMiB = 96, cmdline = '', serialLog, devices = '' } = options;
+/** What a domain boots from: a kernel, or a qcow2 disk (made on top of bootImage()'s, say), which is vda. */
+export type BootSource = Guest | { disk: string };
+
+/** A domain that boots under TCG with as little memory as will do. */
+export function guestXml(source: BootSource, options: GuestXmlOptions): string {
+  const { name, uuid, memoryMiB = 'disk' in source ? 128 : 96, cmdline = '', serialLog, devices = '' } = options;
   return `\
 <domain type='qemu'>
   <name>${name}</name>
@@ -24,9 +28,7 @@ export function guestXml(guest: Guest, options: GuestXmlOptions): string {
   <cpu mode='custom' match='exact'><model fallback='forbid'>qemu64</model></cpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>${guest.kernel}</kernel>
-    <initrd>${guest.initrd}</initrd>
-    <cmdline>${guest.cmdline} ${cmdline}</cmdline>
+    ${'disk' in source ? "<boot dev='hd'/>" : kernelXml(source, cmdline)}
   </os>
   <features><acpi/><apic/><tcg><tb-cache unit='MiB'>32</tb-cache></tcg></features>
   <clock offset='utc'><timer name='hpet' present='no'/></clock>
@@ -37,8 +39,15 @@ export function guestXml(guest: Guest, options: GuestXmlOptions): string {
     <controller type='usb' model='none'/>
     <serial type='pty'>${serialLog === undefined ? '' : `<log file='${serialLog}' append='off'/>`}</serial>
     <memballoon model='virtio'/>
+    ${'disk' in source ? diskXml(source.disk) : ''}
     ${devices}
   </devices>
 </domain>
 `;
 }
+
+const kernelXml = ({ kernel, initrd, cmdline }: Guest, more: string): string =>
+  `<kernel>${kernel}</kernel><initrd>${initrd}</initrd><cmdline>${cmdline} ${more}</cmdline>`;
+
+const diskXml = (path: string): string =>
+  `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${path}'/><target dev='vda' bus='virtio'/></disk>`;
