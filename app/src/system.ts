@@ -116,6 +116,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       const agent = startAgent({
         databaseUrl: login('agent'),
         logger,
+        listPeers: () => vms.listHosts(),
         listHosts: async () => (await vms.listHosts()).filter((host) => options.agentHost === null || host.name === options.agentHost),
         attach: [vms.attachHost, (host) => monitoring.attachHost(host)],
       });

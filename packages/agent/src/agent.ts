@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, type HostId } from '@novacron/core';
 import { postgresPool } from '@novacron/database';
-import { openLink, type Connection, type Link } from '@novacron/libvirt';
+import { connect, openLink, type Connection, type Link } from '@novacron/libvirt';
 import type { Logger } from 'pino';
 import type { AttachHost, HostAgent, HostRecord, HostWatcher } from './host-agent.ts';
 import { keepLease, type HostLease } from './host-lease.ts';
@@ -19,6 +19,8 @@ export interface AgentOptions {
   databaseUrl: string;
   /** The hosts that this process may be the agent of. */
   listHosts(): Promise<readonly HostRecord[]>;
+  /** Every host of the fleet, where that is more. */
+  listPeers?(): Promise<readonly HostRecord[]>;
   /** What each service runs beside a host. */
   attach: readonly AttachHost[];
   logger: Logger;
@@ -39,6 +41,8 @@ export function startAgent(options: AgentOptions): AgentProcess {
   const holder = randomUUID();
   const closing = new AbortController();
   const attended = new Map<HostId, Promise<void>>();
+  /** Those whose lease we hold now. */
+  const served = new Set<HostId>();
   let wake: () => void = () => {};
   let force = false;
 
@@ -46,13 +50,26 @@ export function startAgent(options: AgentOptions): AgentProcess {
     try {
       await keepLease({ pool, hostId: host.id, holder, logger, signal: closing.signal, givesBack: () => !force }, async (lease) => {
         logger.info({ hostId: host.id, host: host.name, epoch: lease.epoch }, 'agent of the host');
-        await serve(host, lease, options.attach, logger, () => force);
+        served.add(host.id);
+        try {
+          await serve(host, lease, options.attach, logger, () => force, peerUri);
+        } finally {
+          served.delete(host.id);
+        }
       });
     } catch (error) {
       logger.error({ err: error, hostId: host.id, host: host.name }, 'the host can not be served');
     } finally {
       attended.delete(host.id); // asked for again at the next look
     }
+  };
+
+  const peerUri = async (hostId: HostId): Promise<string> => {
+    const peer = (await options.listHosts()).find(({ id }) => id === hostId) ?? (await options.listPeers?.())?.find(({ id }) => id === hostId);
+    if (!peer) throw new DomainError('NOT_FOUND', 'There is no host with this id.');
+    const uri = served.has(hostId) ? peer.uri : peer.migrationUri;
+    if (uri === null) throw new DomainError('UNAVAILABLE', `Host "${peer.name}" can't be reached from other hosts: it has no migrationUri.`, { retryable: false });
+    return uri;
   };
 
   const run = async (): Promise<void> => {
@@ -88,7 +105,14 @@ export function startAgent(options: AgentOptions): AgentProcess {
 }
 
 /** Runs the services beside a host until the lease ends. */
-async function serve(host: HostRecord, lease: HostLease, attach: readonly AttachHost[], logger: Logger, forced: () => boolean): Promise<void> {
+async function serve(
+  host: HostRecord,
+  lease: HostLease,
+  attach: readonly AttachHost[],
+  logger: Logger,
+  forced: () => boolean,
+  peerUri: (hostId: HostId) => Promise<string>,
+): Promise<void> {
   const watchers = new Set<HostWatcher>();
   let connected: Connection | null = null;
   /** One outage is one piece of news, however often we try. */
@@ -124,6 +148,19 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
       }
     },
   });
+  /** Connections beside the link: they end with the lease. */
+  const others = new Set<Connection>();
+  const openOther = async (uri: string, name: string, deadlineMs: number): Promise<Connection> => {
+    try {
+      if (lease.lost.aborted) throw new Error('The lease of the host was lost.');
+      const connection = await connect({ uri, maxInFlight: CALLS_IN_FLIGHT, signal: AbortSignal.any([lease.lost, AbortSignal.timeout(deadlineMs)]) });
+      others.add(connection);
+      void connection.closed.then(() => others.delete(connection));
+      return connection;
+    } catch (error) {
+      throw new DomainError('UNAVAILABLE', `The hypervisor of ${name} can't be reached.`, { cause: error });
+    }
+  };
   const agent: HostAgent = {
     host,
     epoch: lease.epoch,
@@ -139,6 +176,8 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
         throw new DomainError('UNAVAILABLE', `The hypervisor of host "${host.name}" can't be reached.`, { cause: error });
       }
     },
+    openConnection: (deadlineMs = CONNECTION_DEADLINE_MS) => openOther(host.uri, `host "${host.name}"`, deadlineMs),
+    openPeer: async (hostId, deadlineMs = CONNECTION_DEADLINE_MS) => openOther(await peerUri(hostId), 'the other host', deadlineMs),
     watch(watcher) {
       watchers.add(watcher);
       if (connected) watcher.onConnected?.(connected);
@@ -147,9 +186,9 @@ async function serve(host: HostRecord, lease: HostLease, attach: readonly Attach
   };
   const attachments = attach.map((begin) => begin(agent));
   // What is another's by now must not be spoken to any more, whatever our services still wait for.
-  lease.lost.addEventListener('abort', () => void link.close(), { once: true });
+  lease.lost.addEventListener('abort', () => void Promise.all([link.close(), ...[...others].map((other) => other.close())]), { once: true });
   if (!ended.aborted) await once(ended, 'abort');
   const force = (): boolean => forced() || lease.lost.aborted;
   await Promise.allSettled(attachments.map((attachment) => attachment.close({ force: force() })));
-  await link.close();
+  await Promise.all([link.close(), ...[...others].map((other) => other.close())]);
 }

@@ -7,6 +7,8 @@ export interface HostRecord {
   readonly name: string;
   /** How NovaCron reaches its libvirt. */
   readonly uri: string;
+  /** How other hosts reach it; null: they don't. */
+  readonly migrationUri: string | null;
 }
 
 /** What a service wants to be told about a host. Called in order; must not throw. */
@@ -30,6 +32,16 @@ export interface HostAgent {
   readonly connected: Connection | null;
   /** The connection, waited for up to `deadlineMs` (5,000). UNAVAILABLE when there is none by then. */
   connection(deadlineMs?: number): Promise<Connection>;
+  /**
+   * A further connection, for streams and long calls, which would hold up the common one. The caller closes it; it ends with the
+   * lease. UNAVAILABLE when there is none within `deadlineMs` (5,000).
+   */
+  openConnection(deadlineMs?: number): Promise<Connection>;
+  /**
+   * A connection to another host, to read from: as this process reaches it, where it is that host's agent, too, else as hosts
+   * reach each other. The caller closes it. NOT_FOUND, UNAVAILABLE.
+   */
+  openPeer(hostId: HostId, deadlineMs?: number): Promise<Connection>;
   /** Tells the watcher from now on, at once when connected. Returns how to stop it. */
   watch(watcher: HostWatcher): () => void;
 }

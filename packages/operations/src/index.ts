@@ -1,5 +1,6 @@
 export { createBells, queueName, type Bells } from './bells.ts';
 export { fromDatabase, isPassing, StaleClaim } from './database-errors.ts';
+export { callDoor, passDoor, readDoor } from './doors.ts';
 export {
   chargeQuota,
   childrenOf,

@@ -60,7 +60,7 @@ beforeAll(async () => {
   await listener.subscribe(VM_METRICS_CHANNEL, HOST_METRICS_CHANNEL);
   agent = startAgent({
     databaseUrl: monitoring.databaseUrl,
-    listHosts: async () => [{ id: hostId, name: host.name, uri: host.uri }],
+    listHosts: async () => [{ id: hostId, name: host.name, uri: host.uri, migrationUri: null }],
     attach: [monitoring.service.attachHost],
     logger: monitoring.logger,
   });

@@ -18,10 +18,11 @@ export interface HostReport {
 }
 
 export const listHostRecords = async (database: Database): Promise<HostRecord[]> =>
-  (await database.host.findMany({ select: { id: true, name: true, uri: true }, orderBy: { id: 'asc' } })).map(({ id, name, uri }) => ({
+  (await database.host.findMany({ select: { id: true, name: true, uri: true, migrationUri: true }, orderBy: { id: 'asc' } })).map(({ id, name, uri, migrationUri }) => ({
     id: id as HostId, // brands are added where rows come in
     name,
     uri,
+    migrationUri,
   }));
 
 /** The unique column at fault, if the error is a duplicate. */
