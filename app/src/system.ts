@@ -7,6 +7,7 @@ import { openEventLog } from '@novacron/events';
 import { createGateway } from '@novacron/gateway';
 import { LocalError, redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
+import { loadOrCreateMasterKey } from '@novacron/secrets';
 import { createIdentityService, type FirstAdministrator, type IdentityService } from '@novacron/service-identity';
 import { createMonitoringService } from '@novacron/service-monitoring';
 import { createOperationsService } from '@novacron/service-operations';
@@ -25,7 +26,6 @@ import {
 import type { Logger } from 'pino';
 import type { Role } from './arguments.ts';
 import type { Environment } from './environment.ts';
-import { loadOrCreateMasterKey } from './master-key.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const SUBGRAPHS = ['identity', 'vms', 'monitoring', 'operations'] as const;

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose';
 import { newId } from '@novacron/core';
+import { checkMasterKey, openBox, sealBox } from '@novacron/secrets';
 import type { Logger } from 'pino';
-import { checkMasterKey, seal, unseal } from './sealed-box.ts';
 import { putSigningKey, readSigningKeys, type StoredKey } from './store/signing-keys.ts';
 import type { Database } from './store/database.ts';
 
@@ -50,7 +50,7 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs }: K
     const kid = newId<string>();
     const { publicKey, privateKey } = await generateKeyPair(ALGORITHM, { crv: 'Ed25519', extractable: true });
     const [publicJwk, privateJwk] = [await exportJWK(publicKey), await exportJWK(privateKey)];
-    const key = { kid, publicJwk, privateJwk: seal(masterKey, kid, JSON.stringify(privateJwk)) };
+    const key = { kid, publicJwk, privateJwk: sealBox(masterKey, kid, Buffer.from(JSON.stringify(privateJwk))) };
     await putSigningKey(db, key, { at: now(), since: forgottenAt(), onlyFirst });
   }
 
@@ -116,7 +116,7 @@ async function importKey(jwk: JWK): Promise<CryptoKey> {
 
 function open(masterKey: Buffer, { kid, privateJwk }: StoredKey): JWK {
   try {
-    return JSON.parse(unseal(masterKey, kid, privateJwk)) as JWK; // authenticated: it is what we sealed
+    return JSON.parse(openBox(masterKey, kid, privateJwk).toString('utf8')) as JWK; // authenticated: it is what we sealed
   } catch (cause) {
     throw new Error('The master key does not open the signing key: is it the one that this database was made with?', { cause });
   }

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { checkMasterKey, seal, unseal } from './sealed-box.ts';
+import { checkMasterKey, openBox, sealBox } from './sealed-box.ts';
+
+const seal = (key: Uint8Array, name: string, text: string) => sealBox(key, name, Buffer.from(text));
+const unseal = (key: Uint8Array, name: string, box: Uint8Array) => openBox(key, name, box).toString();
 
 describe('a sealed box', () => {
   const key = randomBytes(32);
