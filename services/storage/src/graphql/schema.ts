@@ -1,0 +1,7 @@
+import { toSubgraphSchema } from '@novacron/graphql';
+import { builder } from './context.ts';
+import './pool.ts';
+import './vm.ts';
+import './volume.ts';
+
+export const schema = toSubgraphSchema(builder);

@@ -1,0 +1,106 @@
+import { DomainError } from '@novacron/core';
+import type { VolumeState } from './generated/prisma/enums.ts';
+
+export type { VolumeState };
+
+/** What is done with a volume. The same word names the permission, the mutation, the operation and the file. */
+export const VOLUME_VERBS = ['create', 'resize', 'attach', 'detach', 'snapshot', 'unsnapshot', 'delete'] as const;
+export type VolumeVerb = (typeof VOLUME_VERBS)[number];
+
+interface Rule {
+  /** Where it begins. */
+  from: readonly VolumeState[];
+  /** What shows while it is under way. */
+  via: VolumeState;
+}
+
+export const RULES: Readonly<Record<VolumeVerb, Rule>> = {
+  create: { from: [], via: 'CREATING' },
+  resize: { from: ['AVAILABLE', 'IN_USE'], via: 'RESIZING' },
+  attach: { from: ['AVAILABLE'], via: 'ATTACHING' },
+  detach: { from: ['IN_USE'], via: 'DETACHING' },
+  snapshot: { from: ['AVAILABLE'], via: 'SNAPSHOTTING' },
+  unsnapshot: { from: ['AVAILABLE', 'IN_USE', 'ERROR'], via: 'SNAPSHOTTING' },
+  delete: { from: ['AVAILABLE', 'ERROR'], via: 'DELETING' },
+};
+
+/** Words of a refusal, where the verb's own do not read. */
+const WORDS: Partial<Record<VolumeVerb, string>> = { snapshot: 'be copied', unsnapshot: 'lose a snapshot' };
+
+const sentenceList = (words: readonly string[]): string => (words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
+
+/** Why a verb can't begin in this state; null when it can. */
+export function refusal(verb: VolumeVerb, state: VolumeState): string | null {
+  const { from } = RULES[verb];
+  if (from.includes(state)) return null;
+  const what = WORDS[verb] ?? (verb === 'attach' || verb === 'detach' || verb === 'create' ? `be ${verb === 'create' ? 'created' : `${verb}ed`}` : `be ${verb}d`);
+  return `A volume that is ${state} can't ${what}: it must be ${sentenceList(from)}.`;
+}
+
+/** A volume's state: the verb's in flight, else what is so of it. */
+export function stateOf(volume: { operationVerb: string | null; deletedAt: Date | null; problem: string | null; vmId: string | null }): VolumeState {
+  if (volume.deletedAt !== null) return 'DELETED';
+  if (volume.operationVerb !== null) return RULES[volume.operationVerb as VolumeVerb].via; // only verbs are written there
+  return volume.problem !== null ? 'ERROR' : volume.vmId !== null ? 'IN_USE' : 'AVAILABLE';
+}
+
+// ---- names on the host --------------------------------------------------------------------------------------
+
+/** The pool that every host has. */
+export const LOCAL_POOL = 'local';
+/** What libvirt calls a pool of ours, on every host that has it. */
+export const libvirtPoolName = (name: string): string => `nc-${name}`;
+/** The file in a shared pool by which hosts prove that they see the same directory. */
+export const markerName = (poolId: string): string => `novacron-${poolId}.pool`;
+
+// ---- input ------------------------------------------------------------------------------------------------------
+
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const MIB = 2 ** 20;
+export const FORMATS = ['qcow2', 'raw'] as const;
+export type VolumeFormat = (typeof FORMATS)[number];
+
+export const LIMITS = {
+  volume: { least: MIB, most: 64 * 2 ** 40 },
+  path: { most: 1024 },
+  hosts: { most: 256 },
+  snapshots: { most: 100 },
+  idempotencyKey: { most: 255 },
+  search: { most: 255 },
+} as const;
+
+const bad = (field: string, message: string): never => {
+  throw new DomainError('BAD_USER_INPUT', message, { field });
+};
+
+export const checkName = (name: string, field = 'name'): string =>
+  NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
+
+export function checkSize(bytes: number, field = 'size'): number {
+  const { least, most } = LIMITS.volume;
+  if (bytes < least || bytes > most) bad(field, 'A volume has 1 MiB to 64 TiB.');
+  return bytes % MIB === 0 ? bytes : bad(field, 'A volume has a whole number of MiB.');
+}
+
+export function checkFormat(format: string): VolumeFormat {
+  return FORMATS.find((known) => known === format) ?? bad('format', `A volume's format is one of ${FORMATS.join(', ')}.`);
+}
+
+/** An absolute path without . or .., of characters that need no escaping anywhere; never the root. */
+export function checkPath(path: string): string {
+  const isPlain = path.length <= LIMITS.path.most && /^(\/[\w+@-][\w.+@-]*)+$/.test(path);
+  return isPlain ? path : bad('path', 'A path is absolute, of letters, digits and _ . + @ -, and no part of it begins with a dot.');
+}
+
+/** Text that PostgreSQL, XML 1.0 and JSON all can hold: well-formed, without control characters. */
+export function checkText(text: string, field: string, most: number): string {
+  if (text.length > most) bad(field, `This has at most ${most} characters.`);
+  // oxlint-disable-next-line no-control-regex -- they are what it is about
+  const isPlain = text.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text);
+  return isPlain ? text : bad(field, 'This text has characters that can not be stored: control characters, or half of one.');
+}
+
+export function checkIdempotencyKey(key: string): string {
+  const { most } = LIMITS.idempotencyKey;
+  return key.length >= 1 && key.length <= most ? checkText(key, 'idempotencyKey', most) : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters.`);
+}
