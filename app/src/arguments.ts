@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LocalError } from '@novacron/local';
 
-export const ROLES = ['gateway', 'identity', 'vms', 'monitoring', 'operations', 'agent'] as const;
+export const ROLES = ['gateway', 'identity', 'vms', 'storage', 'network', 'migration', 'monitoring', 'operations', 'agent'] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface Arguments {
@@ -21,8 +21,8 @@ export const HELP = `NovaCron: one GraphQL graph over fleets of hypervisor hosts
   npm start -- --help                      this
 
 With --roles, DATABASE_URL and REDIS_URL say where PostgreSQL and Redis are; a gateway finds subgraphs that
-are not in its process by NOVACRON_IDENTITY_URL, NOVACRON_VMS_URL, NOVACRON_MONITORING_URL and
-NOVACRON_OPERATIONS_URL; and subgraphs without a gateway beside them listen on NOVACRON_SUBGRAPH_PORT.
+are not in its process by NOVACRON_IDENTITY_URL, NOVACRON_VMS_URL, NOVACRON_STORAGE_URL, NOVACRON_NETWORK_URL,
+NOVACRON_MIGRATION_URL, NOVACRON_MONITORING_URL and NOVACRON_OPERATIONS_URL; and subgraphs without a gateway beside them listen on NOVACRON_SUBGRAPH_PORT.
 All variables: see the README or .env.example.
 
 Ctrl-C or SIGTERM stops all that was started and nothing else. Guests keep running.

@@ -38,6 +38,8 @@ export const VARIABLES = {
   NOVACRON_HOST_NAME: variable(z.string().optional(), "this machine's host name", 'What this machine is called in the fleet.'),
   NOVACRON_CPU_OVERCOMMIT: variable(ratio.default(16), '16', 'Virtual CPUs that are promised for each CPU of a host.'),
   NOVACRON_MEMORY_OVERCOMMIT: variable(ratio.default(1), '1', "Memory that is promised for each byte of a host's."),
+  NOVACRON_POOL_DIR: variable(z.string().startsWith('/').optional(), '/var/lib/libvirt/novacron, without root below ~/.local/share/libvirt', "Where each host's own pool \"local\" keeps its volumes."),
+  NOVACRON_STORAGE_OVERCOMMIT: variable(ratio.default(1), '1', "Disk space that is promised for each byte of a pool's."),
   DATABASE_URL: variable(url('postgresql:', 'postgres:').optional(), 'a private PostgreSQL is started', 'PostgreSQL 15 or later: of its owner, or of one service (role novacron_<service>).'),
   DATABASE_URL_IDENTITY: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the identity role logs in as novacron_identity.'),
   DATABASE_URL_VMS: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the vms and agent roles log in as novacron_vms.'),
@@ -121,6 +123,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
     libvirtUri: values.NOVACRON_LIBVIRT_URI ?? null,
     hostName: toHostName(values.NOVACRON_HOST_NAME ?? hostname()),
     bootDirectories: values.NOVACRON_BOOT_DIRS ?? [join(data, 'boot')],
+    storage: { poolDirectory: values.NOVACRON_POOL_DIR ?? null, overcommit: values.NOVACRON_STORAGE_OVERCOMMIT },
     overcommit: { cpu: values.NOVACRON_CPU_OVERCOMMIT, memory: values.NOVACRON_MEMORY_OVERCOMMIT },
   };
 }

@@ -1,17 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent } from '@novacron/agent';
-import type { Authenticator, Subgraph } from '@novacron/contracts';
+import type { Authenticator } from '@novacron/contracts';
 import { migrate, SERVICE_ROLES, type ServiceRole } from '@novacron/database';
 import { openEventLog } from '@novacron/events';
 import { createGateway } from '@novacron/gateway';
 import { LocalError, redisOptions } from '@novacron/local';
-import { connectRedis, redisReady } from '@novacron/redis';
-import { loadOrCreateMasterKey } from '@novacron/secrets';
-import { createIdentityService, type FirstAdministrator, type IdentityService } from '@novacron/service-identity';
-import { createMonitoringService } from '@novacron/service-monitoring';
-import { createOperationsService } from '@novacron/service-operations';
-import { createVmsService, type VmsService } from '@novacron/service-vms';
+import type { AnyStep } from '@novacron/operations';
+import type { FirstAdministrator } from '@novacron/service-identity';
+import type { RunOnHost } from '@novacron/service-network';
+import type { VmsService } from '@novacron/service-vms';
 import {
   authenticatorRoutes,
   createHttpAuthenticator,
@@ -26,12 +24,9 @@ import {
 import type { Logger } from 'pino';
 import type { Role } from './arguments.ts';
 import type { Environment } from './environment.ts';
+import { openServices, SUBGRAPHS, type Services } from './services.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
-const SUBGRAPHS = ['identity', 'vms', 'monitoring', 'operations'] as const;
-const HOUR_MS = 60 * 60_000;
-/** A signing key is replaced by the next one at this age; its tokens are good to their end. */
-const KEY_LIFETIME_MS = 30 * 24 * HOUR_MS;
 
 export interface SystemOptions {
   roles: readonly Role[];
@@ -44,6 +39,11 @@ export interface SystemOptions {
   agentHost: string | null;
   /** Do guests on this machine run on its CPU? */
   isAccelerated(): Promise<boolean>;
+  /** For tests: what is done instead of a step of any service. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the services' transactions have no common type
+  disturb?: (step: AnyStep<any>) => AnyStep<any>;
+  /** For hosts that are not this machine, as a test's are: how a command is run on one. */
+  runOnHost?: RunOnHost;
 }
 
 export interface System {
@@ -65,7 +65,6 @@ export interface System {
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { environment, databaseUrl, logger } = options;
   const has = (role: Role): boolean => options.roles.includes(role);
-  const redis = redisOptions(options.redisUrl);
   const login = loginUrls(options);
   const opened = new AsyncDisposableStack();
   let force = false;
@@ -74,64 +73,23 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     if (databaseUrl !== null && isOwner(databaseUrl)) await migrate(databaseUrl);
 
     const wakeAgent: { look(): void } = { look: () => {} };
-    let identity: IdentityService | null = null;
-    let administrator: FirstAdministrator | null = null;
-    if (has('identity')) {
-      const masterKey = await loadOrCreateMasterKey(environment.keys.master);
-      const service = createIdentityService({ databaseUrl: login('identity'), masterKey, logger, bootstrap: environment.administrator });
-      opened.defer(() => service.close());
-      administrator = await service.bootstrap();
-      const rotation = setInterval(() => {
-        service.rotateSigningKeyOlderThan(KEY_LIFETIME_MS).catch((error: unknown) => logger.error({ err: error }, 'the signing key could not be replaced'));
-      }, HOUR_MS);
-      opened.defer(() => clearInterval(rotation));
-      identity = service;
-    }
-    const operations = has('operations') ? createOperationsService({ databaseUrl: login('operations'), redis, logger }) : null;
-    if (operations) {
-      opened.defer(() => operations.close());
-      operations.start();
-    }
-    const vms =
-      has('vms') || has('agent')
-        ? createVmsService({
-            databaseUrl: login('vms'),
-            redis,
-            logger,
-            bootDirectories: environment.bootDirectories,
-            hostPolicy: { overcommit: environment.overcommit, isAccelerated: () => options.isAccelerated() },
-            onHostRegistered: () => wakeAgent.look(),
-          })
-        : null;
-    if (vms) opened.defer(() => vms.close({ force }));
-    if (vms && has('vms')) vms.start();
+    const services = await openServices({ ...options, login, opened, isForced: () => force, onHostRegistered: () => wakeAgent.look() });
+    const { vms, administrator } = services;
 
-    const shared = connectRedis(redis, { enableOfflineQueue: true, maxRetriesPerRequest: 1 });
-    opened.defer(() => shared.disconnect());
-    await redisReady(shared);
-    const monitoring = has('monitoring') || has('agent') ? createMonitoringService({ databaseUrl: login('monitoring'), redis: shared, logger }) : null;
-    if (monitoring) opened.defer(() => monitoring.close());
-
-    if (has('agent') && vms && monitoring) {
+    if (has('agent') && vms) {
       const agent = startAgent({
         databaseUrl: login('agent'),
         logger,
         listPeers: () => vms.listHosts(),
         listHosts: async () => (await vms.listHosts()).filter((host) => options.agentHost === null || host.name === options.agentHost),
-        attach: [vms.attachHost, (host) => monitoring.attachHost(host)],
+        attach: services.attach,
       });
       opened.defer(() => agent.close({ force }));
       wakeAgent.look = () => agent.look();
     }
 
-    const here: Partial<Record<(typeof SUBGRAPHS)[number], Subgraph>> = {
-      ...(identity ? { identity: identity.subgraph } : {}),
-      ...(vms && has('vms') ? { vms: vms.subgraph } : {}),
-      ...(monitoring && has('monitoring') ? { monitoring: monitoring.subgraph } : {}),
-      ...(operations ? { operations: operations.subgraph } : {}),
-    };
-    const url = has('gateway') ? await openGateway(options, opened, here, identity, shared) : null;
-    const subgraphUrl = !has('gateway') && Object.keys(here).length > 0 ? await openSubgraphs(options, opened, here, identity) : null;
+    const url = has('gateway') ? await openGateway(options, opened, services) : null;
+    const subgraphUrl = !has('gateway') && Object.keys(services.subgraphs).length > 0 ? await openSubgraphs(options, opened, services) : null;
 
     return {
       url,
@@ -150,7 +108,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 }
 
 /** The logins that roles need: what runs beside a host works with those of the services that it belongs to. */
-export const loginsOf = (roles: readonly Role[]): ServiceRole[] => [...new Set(roles.flatMap((role) => (role === 'agent' ? (['agent', 'vms', 'monitoring'] as const) : [role])))];
+export const loginsOf = (roles: readonly Role[]): ServiceRole[] => [...new Set(roles.flatMap((role) => (role === 'agent' ? (['agent', 'vms', 'storage', 'network', 'migration', 'monitoring'] as const) : [role])))];
 
 /** A service's own login can't migrate, and need not: whoever has the owner's does. */
 const isOwner = (databaseUrl: string): boolean => !SERVICE_ROLES.some((role) => new URL(databaseUrl).username === `novacron_${role}`);
@@ -167,16 +125,14 @@ const loginUrls =
 async function openGateway(
   options: SystemOptions,
   opened: AsyncDisposableStack,
-  here: Partial<Record<string, Subgraph>>,
-  identity: IdentityService | null,
-  redis: Awaited<ReturnType<typeof connectRedis>>,
+  { subgraphs, identity, redis }: Services,
 ): Promise<string> {
   const { environment, redisUrl, logger } = options;
   const keys = await loadOrCreateInternalKeys(environment.keys.internal);
   const signRequest = createRequestSigner(keys.privateKey);
   const dataSources: Record<string, DataSource> = {};
   for (const name of SUBGRAPHS) {
-    const subgraph = here[name];
+    const subgraph = subgraphs[name];
     const url = environment.subgraphs.urls[name];
     if (!subgraph && url === null) throw new LocalError(`The gateway needs the subgraph ${name}: run its role here, or set NOVACRON_${name.toUpperCase()}_URL.`);
     const source = subgraph ? createInProcessDataSource(subgraph, logger) : createHttpDataSource({ name, url: url ?? '', signRequest, logger });
@@ -211,11 +167,10 @@ async function openGateway(
 async function openSubgraphs(
   { environment, logger }: SystemOptions,
   opened: AsyncDisposableStack,
-  here: Partial<Record<string, Subgraph>>,
-  identity: IdentityService | null,
+  { subgraphs, identity }: Services,
 ): Promise<string> {
   const server = await serveSubgraphs({
-    subgraphs: Object.values(here).filter((subgraph) => subgraph !== undefined),
+    subgraphs: Object.values(subgraphs).filter((subgraph) => subgraph !== undefined),
     ...(identity ? { extraRoutes: authenticatorRoutes(identity.authenticator) } : {}),
     host: environment.subgraphs.host,
     port: environment.subgraphs.port,

@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
-import { guest, migratedDatabase, startLibvirtHosts, startRedis, testRun, eventually, type Guest, type TestHost } from '@novacron/testkit';
+import { guest, migratedDatabase, startLibvirtHosts, startRedis, testRun, eventually, type Guest, type LibvirtHostsOptions, type TestHost } from '@novacron/testkit';
 import pg from 'pg';
 import { pino, type Logger } from 'pino';
 import { ROLES } from '../../app/src/arguments.ts';
 import { readEnvironment, type Environment } from '../../app/src/environment.ts';
-import { startSystem, type System } from '../../app/src/system.ts';
+import { startSystem, type System, type SystemOptions } from '../../app/src/system.ts';
 import { Graph, type Loose } from './client.ts';
 import { ADMIN } from './people.ts';
 
@@ -14,7 +14,9 @@ export interface Embedded {
   readonly system: System;
   readonly environment: Environment;
   readonly guest: Guest;
+  /** The first of its hosts. */
   readonly host: TestHost;
+  readonly hosts: readonly TestHost[];
   readonly databaseUrl: string;
   readonly redisUrl: string;
   /** What it has logged, parsed. */
@@ -22,23 +24,33 @@ export interface Embedded {
   readonly logger: Logger;
   /** Straight from the tables, as the owner. */
   sql<Row = Loose>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** Takes the test host into the fleet, and waits until it is ONLINE. */
-  registerHost(admin: Graph): Promise<string>;
-  /** Stops every role. */
-  stop(): Promise<void>;
+  /** Takes a test host into the fleet, the first unless told otherwise, and waits until it is ONLINE. */
+  registerHost(admin: Graph, host?: TestHost): Promise<string>;
+  /** Stops every role; `force`: as if killed. */
+  stop(how?: { force?: boolean }): Promise<void>;
   /** Starts them again, on the same port. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
 
+export interface EmbeddedOptions {
+  /** How many libvirt hosts, that can reach each other: one unless told. */
+  hosts?: number;
+  libvirt?: LibvirtHostsOptions;
+  /** Directories that VMs may boot from, beside the test guest's. */
+  bootDirectories?: readonly string[];
+  /** What is done instead of each step. */
+  disturb?: NonNullable<SystemOptions['disturb']>;
+}
+
 /** Everything of it is stopped by `close`, and by the end of the test run if that is not reached. */
-export async function startEmbedded(variables: Record<string, string> = {}): Promise<Embedded> {
+export async function startEmbedded(variables: Record<string, string> = {}, options: EmbeddedOptions = {}): Promise<Embedded> {
   const opened = new AsyncDisposableStack();
   try {
     const run = await testRun();
     const data = run.makeDirectory('e2e');
     opened.defer(() => rmSync(data, { recursive: true, force: true }));
-    const [testGuest, database, redis, hosts] = [await guest(), await migratedDatabase(), await startRedis(), await startLibvirtHosts(1)];
+    const [testGuest, database, redis, hosts] = [await guest(), await migratedDatabase(), await startRedis(), await startLibvirtHosts(options.hosts ?? 1, options.libvirt)];
     opened.defer(() => database.drop());
     opened.defer(() => redis.stop());
     opened.defer(() => hosts.stop());
@@ -55,7 +67,7 @@ export async function startEmbedded(variables: Record<string, string> = {}): Pro
         NOVACRON_DATA: data,
         NOVACRON_PORT: String(port),
         NOVACRON_SUBGRAPH_PORT: '0',
-        NOVACRON_BOOT_DIRS: testGuest.bootDir,
+        NOVACRON_BOOT_DIRS: [testGuest.bootDir, ...(options.bootDirectories ?? [])].join(':'),
         NOVACRON_ADMIN_EMAIL: ADMIN.email,
         NOVACRON_ADMIN_PASSWORD: ADMIN.password,
         ...variables,
@@ -69,6 +81,12 @@ export async function startEmbedded(variables: Record<string, string> = {}): Pro
         logger,
         agentHost: null,
         isAccelerated: () => Promise.resolve(false),
+        ...(options.disturb ? { disturb: options.disturb } : {}),
+        runOnHost: ({ name }, [command = '', ...args]) => {
+          const place = hosts.hosts.find((one) => one.name === name);
+          if (!place) throw new Error(`There is no test host ${name}.`);
+          return place.exec(command, ...args);
+        },
       });
     let system = await startAt(0);
     opened.defer(() => system.close());
@@ -83,13 +101,14 @@ export async function startEmbedded(variables: Record<string, string> = {}): Pro
       environment: environmentAt(Number(new URL(url).port)),
       guest: testGuest,
       host,
+      hosts: hosts.hosts,
       databaseUrl: database.url,
       redisUrl: redis.url,
       log,
       logger,
       sql,
-      registerHost: (admin) => registerHost(admin, host),
-      stop: () => system.close(),
+      registerHost: (admin, one = host) => registerHost(admin, one),
+      stop: (how) => system.close(how),
       async start() {
         system = await startAt(Number(new URL(url).port));
       },
@@ -104,7 +123,7 @@ export async function startEmbedded(variables: Record<string, string> = {}): Pro
 /** Takes a test host into the fleet, and waits until its agent has seen it. */
 export async function registerHost(admin: Graph, host: TestHost): Promise<string> {
   const { registerHost: registered } = await admin.run('mutation ($input: RegisterHostInput!) { registerHost(input: $input) { id } }', {
-    input: { name: host.name, uri: host.uri },
+    input: { name: host.name, uri: host.uri, migrationUri: `qemu+tcp://${host.address}/system` },
   });
   await eventually(
     `${host.name} to be online`,

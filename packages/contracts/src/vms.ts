@@ -52,4 +52,8 @@ export const CLEAN_SOURCE = declareStep<VmInput>()({ name: 'vms.clean-source', u
  * On the target, the last step of a migration: asks libvirt how the VM is, and makes this host its own in the transaction
  * that ends the migration (migration.succeed) and the operation. The source's claim is given back.
  */
-export const MOVED = declareStep<VmInput & { hostId: HostId; migrationId: MigrationId }>()({ name: 'vms.moved', undoable: false });
+export interface MovedInput extends VmInput {
+  hostId: HostId;
+  migrationId: MigrationId;
+}
+export const MOVED = declareStep<MovedInput>()({ name: 'vms.moved', undoable: false });

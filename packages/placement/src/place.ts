@@ -18,6 +18,8 @@ export interface HostFacts {
   allocated: { vcpus: number; memory: number };
   /** Ids of the VMs that are on it. */
   vmIds: ReadonlySet<string>;
+  /** Why it can't take this VM whatever room it has: a disk or a network is not there. A sentence; null when nothing speaks against it. */
+  unfit?: string | null;
 }
 
 export interface PlacementRequest {
@@ -69,6 +71,7 @@ const shares = (host: HostFacts, vmIds: readonly string[] = []): boolean => vmId
 const FILTERS: readonly Filter[] = [
   (request, host) => (request.hostId !== undefined && request.hostId !== host.id ? 'Another host was asked for.' : null),
   (_request, host) => (host.state === 'ONLINE' ? null : `The host is ${host.state}.`),
+  (_request, host) => host.unfit ?? null,
   (request, host) => {
     const missing = Object.entries(request.requireLabels ?? {}).find(([key, value]) => host.labels[key] !== value);
     return missing ? `The host has no label ${missing[0]}=${String(missing[1])}.` : null;

@@ -13,8 +13,9 @@ import type { HoldInput } from './operations/steps.ts';
 import { planStop } from './operations/stop.ts';
 import { planUpdate } from './operations/update.ts';
 import type { DefineInput } from './operations/define.ts';
-import { checkName, checkTags, refusal, RULES, type VmVerb } from './rules.ts';
+import { checkName, checkTags, isAtRest, refusal, RULES, type VmVerb } from './rules.ts';
 import { changeVm, holdVm, lockVm } from './store/vm-changes.ts';
+import { devicesOf } from './store/vm-life.ts';
 
 export interface Accepted {
   vmId: VmId;
@@ -33,6 +34,7 @@ interface PlanContext {
   hold: HoldInput;
   spec: DefineInput;
   force: boolean;
+  keepVolumes: boolean;
 }
 
 const PLANS: Record<ChangeVerb, (context: PlanContext) => PlannedStep[]> = {
@@ -41,7 +43,7 @@ const PLANS: Record<ChangeVerb, (context: PlanContext) => PlannedStep[]> = {
   reboot: ({ vm, hold, force }) => planReboot(vm, hold, force),
   pause: ({ vm, hold }) => planPause(vm, hold),
   resume: ({ vm, hold }) => planResume(vm, hold),
-  delete: ({ vm, hold }) => planDelete(vm, hold),
+  delete: ({ vm, hold, spec, keepVolumes }) => planDelete(vm, hold, spec.devices, keepVolumes),
 };
 
 /** The VM, locked, if the viewer may do this to it. A foreign tenant's VM is NOT_FOUND. */
@@ -65,13 +67,16 @@ async function requireOnline(tx: Tx, { viewer }: RequestContext, vm: VmRow): Pro
  * Accepts a verb on a VM. The same verb in flight answers its operation; another verb, or a state that it does not
  * start from, is INVALID_STATE. A forced stop while a graceful one is in flight turns that one into a forced one.
  */
-export function beginVerb(database: Database, context: RequestContext, verb: ChangeVerb, id: string, { force = false } = {}): Promise<Accepted> {
+export function beginVerb(database: Database, context: RequestContext, verb: ChangeVerb, id: string, { force = false, keepVolumes = false } = {}): Promise<Accepted> {
   return database.$transaction(async (tx) => {
     const vm = await lockForViewer(tx, context, id, verb);
     const vmId = vm.id as VmId; // brands are added where rows come in
     if (vm.operationVerb === verb && vm.operationId !== null && (await goesOn(tx, vm.operationId as OperationId))) {
       if (verb === 'stop' && force) await tx.vm.update({ where: { id: vm.id }, data: { forceStop: true } });
       return { vmId, vm, operationId: vm.operationId as OperationId, bell: null };
+    }
+    if (vm.operationId !== null && isAtRest(vm.state)) {
+      throw new DomainError('INVALID_STATE', `The VM is busy: another operation on it (${vm.operationVerb}) is under way.`, { retryable: true });
     }
     const reason = refusal(verb, vm.state);
     if (reason !== null) throw new DomainError('INVALID_STATE', reason);
@@ -88,11 +93,12 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
       name: vm.name,
       vcpus: vm.vcpus,
       memory: Number(vm.memory),
-      kernel: vm.kernel as unknown as KernelBoot, // written by createVm
+      kernel: vm.kernel as unknown as KernelBoot | null, // written by createVm
+      devices: await devicesOf(tx, vm.id),
       accelerated: host.accelerated,
     };
     const held = await holdVm(tx, vm, operationId, verb, RULES[verb].desired);
-    const bell = await submit(tx, operationOf(context, `vm.${verb}`, held, operationId), PLANS[verb]({ vm: held, hold, spec, force }));
+    const bell = await submit(tx, operationOf(context, `vm.${verb}`, held, operationId), PLANS[verb]({ vm: held, hold, spec, force, keepVolumes }));
     return { vmId, vm: held, operationId, bell };
   });
 }

@@ -1,23 +1,30 @@
 import { createHash } from 'node:crypto';
 import { requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, newId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { DomainError, isId, newId, type HostId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { chargeQuota, claimIdempotencyKey, submit } from '@novacron/operations';
 import { nearestMiss, place, STRATEGIES, type Decision, type PlacementRequest, type Strategy } from '@novacron/placement';
 import type { Accepted } from './change-vm.ts';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
+import { checkCloudInit, SEED_BYTES, type CloudInit, type CloudInitInput } from './cloud-init.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
+import { holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
 import { planCreate } from './operations/create.ts';
 import { checkCmdline, checkIdempotencyKey, checkLabel, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
 import { claimHost } from './store/host-claims.ts';
 import { hostFacts, type PlaceableHost } from './store/host-facts.ts';
-import { insertVm } from './store/vm-life.ts';
+import { insertDevices, insertVm } from './store/vm-life.ts';
 
 /** What a client may send; see CreateVmInput in the schema. */
 export interface CreateVmInput {
   name: string;
   vcpus?: number | null | undefined;
   memory?: number | null | undefined;
+  imageId?: string | null | undefined;
+  bootDiskSize?: number | null | undefined;
+  volumes?: readonly string[] | null | undefined;
+  networks?: readonly string[] | null | undefined;
+  cloudInit?: CloudInitInput | null | undefined;
   kernel?: { kernel: string; initrd?: string | null | undefined; cmdline?: string | null | undefined } | null | undefined;
   tags?: readonly string[] | null | undefined;
   placement?:
@@ -44,13 +51,22 @@ interface CheckedInput {
   vcpus: number;
   memory: number;
   tags: string[];
-  kernel: KernelBoot;
+  kernel: KernelBoot | null;
+  imageId: string | null;
+  bootDiskSize: number | null;
+  volumes: string[];
+  /** null: the tenant's default. */
+  networks: string[] | null;
+  cloudInit: CloudInit | null;
   start: boolean;
   tenantId: TenantId;
   placement: PlacementRequest;
 }
 
 const DEFAULTS = { vcpus: 1, memory: 512 * 2 ** 20 } as const;
+const MIB = 2 ** 20;
+/** What a VM has of each, at most: more is more than a guest finds places for. */
+const MOST = { volumes: 16, networks: 8 } as const;
 /** How often a decision is made anew because someone else was faster. */
 const TRIES = 8;
 
@@ -94,24 +110,52 @@ function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): Pl
   };
 }
 
+function idsOf(values: readonly string[], what: string, field: string, most: number): string[] {
+  if (values.length > most) throw new DomainError('BAD_USER_INPUT', `A VM has at most ${most} of these.`, { field });
+  return values.map((value) => idOf(value, what, field));
+}
+
+function checkBoot({ kernel: boot, imageId, volumes }: CreateVmInput, bootDirectories: readonly string[]): KernelBoot | null {
+  if (boot == null) {
+    if (imageId != null || (volumes != null && volumes.length > 0)) return null;
+    throw new DomainError('BAD_USER_INPUT', 'A VM needs something to boot: give it an image, a volume or a kernel.', { field: 'kernel' });
+  }
+  const { kernel, initrd, cmdline } = boot;
+  return {
+    kernel: checkBootPath(kernel, 'kernel.kernel', bootDirectories),
+    initrd: initrd == null ? null : checkBootPath(initrd, 'kernel.initrd', bootDirectories),
+    cmdline: cmdline == null ? null : checkCmdline(cmdline),
+  };
+}
+
+function checkDisks({ imageId, bootDiskSize, volumes }: CreateVmInput): Pick<CheckedInput, 'imageId' | 'bootDiskSize' | 'volumes'> {
+  if (bootDiskSize != null && imageId == null) {
+    throw new DomainError('BAD_USER_INPUT', 'Only a boot disk that is made from an image can be given a size.', { field: 'bootDiskSize' });
+  }
+  if (bootDiskSize != null && (bootDiskSize <= 0 || bootDiskSize % MIB !== 0)) {
+    throw new DomainError('BAD_USER_INPUT', 'A disk comes in whole MiB.', { field: 'bootDiskSize' });
+  }
+  const ids = idsOf(volumes ?? [], 'volume', 'volumes', MOST.volumes);
+  if (new Set(ids).size < ids.length) throw new DomainError('BAD_USER_INPUT', 'A volume is attached once.', { field: 'volumes' });
+  return { imageId: imageId == null ? null : idOf(imageId, 'image', 'imageId'), bootDiskSize: bootDiskSize ?? null, volumes: ids };
+}
+
 /** What was sent, checked and completed. BAD_USER_INPUT with the field at fault. */
 export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories: readonly string[]): CheckedInput {
   const tenantId = tenantFor(viewer, input.tenantId);
   requirePermission(viewer, 'vm:create', tenantId);
-  if (input.kernel == null) throw new DomainError('BAD_USER_INPUT', 'A VM needs something to boot: give it a kernel.', { field: 'kernel' });
-  const { kernel, initrd, cmdline } = input.kernel;
+  const name = checkName(input.name);
   const vcpus = checkVcpus(input.vcpus ?? DEFAULTS.vcpus);
   const memory = checkMemory(input.memory ?? DEFAULTS.memory);
   return {
-    name: checkName(input.name),
+    name,
     vcpus,
     memory,
     tags: checkTags(input.tags ?? []),
-    kernel: {
-      kernel: checkBootPath(kernel, 'kernel.kernel', bootDirectories),
-      initrd: initrd == null ? null : checkBootPath(initrd, 'kernel.initrd', bootDirectories),
-      cmdline: cmdline == null ? null : checkCmdline(cmdline),
-    },
+    kernel: checkBoot(input, bootDirectories),
+    ...checkDisks(input),
+    networks: input.networks == null ? null : idsOf(input.networks, 'network', 'networks', MOST.networks),
+    cloudInit: input.cloudInit == null ? null : checkCloudInit(input.cloudInit, name),
     start: input.start ?? true,
     tenantId,
     placement: checkPlacement(input, vcpus, memory),
@@ -122,7 +166,8 @@ export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories
 export async function planVm(database: Database, viewer: Viewer | null, input: CreateVmInput, bootDirectories: readonly string[]): Promise<StoredPlacement> {
   const checked = checkInput(requireViewer(viewer), input, bootDirectories);
   await requireNamed(database, checked);
-  return { ...place(checked.placement, await hostFacts(database, checked.placement)), decidedAt: new Date().toISOString() };
+  const facts = await fitHosts(database, checked.placement, diskWishes(checked, checked.cloudInit && NO_SEED), nicWishes(checked));
+  return { ...place(checked.placement, facts), decidedAt: new Date().toISOString() };
 }
 
 /** The host that was asked for must be one; VMs to be near or far from are the tenant's own. NOT_FOUND with the field. */
@@ -144,13 +189,35 @@ async function requireNamed(sql: Database | Tx, { tenantId, placement }: Checked
 /** Someone else has taken the room that a decision was about: it must be made anew. */
 class RoomTaken extends DomainError {}
 
+/** Stands for a seed where only its size counts. */
+const NO_SEED: SealedSeed = { sealed: '', keyId: '', size: SEED_BYTES };
+
+const diskWishes = ({ tenantId, imageId, bootDiskSize, volumes }: CheckedInput, seed: SealedSeed | null): DiskWishes => ({ tenantId, imageId, bootDiskSize, volumes, seed });
+const nicWishes = ({ tenantId, networks }: CheckedInput): NicWishes => ({ tenantId, networks });
+
+/** The hosts as of now, with what speaks against them. */
+async function fitHosts(sql: Database | Tx, request: PlacementRequest, disks: DiskWishes, nics: NicWishes): Promise<PlaceableHost[]> {
+  const [forDisks, forNics] = [await hostsForDisks(sql, disks), await hostsForNics(sql, nics)]; // one after the other: in a transaction they share a connection
+  const unfit = (reasons: HostReasons | null, id: string, otherwise: string): string | null => (reasons === null ? null : reasons.has(id) ? (reasons.get(id) ?? null) : otherwise);
+  return (await hostFacts(sql, request)).map((host) => ({
+    ...host,
+    unfit: unfit(forDisks, host.id, 'The host has no pool for its disks.') ?? unfit(forNics, host.id, 'The host does not have its networks.'),
+  }));
+}
+
 /** Decides by the facts of now; NO_CAPACITY names the nearest miss. */
-async function choosePlace(tx: Tx, request: PlacementRequest): Promise<{ decision: Decision; host: PlaceableHost }> {
-  const facts = await hostFacts(tx, request);
+async function choosePlace(tx: Tx, request: PlacementRequest, disks: DiskWishes, nics: NicWishes): Promise<{ decision: Decision; host: PlaceableHost }> {
+  const facts = await fitHosts(tx, request, disks, nics);
   const decision = place(request, facts);
   const host = facts.find(({ id }) => id === decision.chosenHostId);
   if (!host) throw new DomainError('NO_CAPACITY', nearestMiss(request, facts));
   return { decision, host };
+}
+
+export interface CreateOptions {
+  bootDirectories: readonly string[];
+  /** Seals what cloud-init is told for the VM: it may hold secrets. */
+  sealSeed(vmId: VmId, content: CloudInit): Pick<SealedSeed, 'sealed' | 'keyId'>;
 }
 
 /** Makes a VM durable with everything it needs, and the operation that brings it to life. */
@@ -158,7 +225,7 @@ export async function createVm(
   database: Database,
   { viewer, requestId }: RequestContext,
   input: CreateVmInput,
-  bootDirectories: readonly string[],
+  { bootDirectories, sealSeed }: CreateOptions,
 ): Promise<Accepted> {
   const { userId } = requireViewer(viewer);
   const checked = checkInput(requireViewer(viewer), input, bootDirectories);
@@ -181,7 +248,9 @@ export async function createVm(
       if (first) return { ...first, vm: null, bell: null };
     }
     await requireNamed(tx, checked);
-    const { decision, host } = await choosePlace(tx, checked.placement);
+    const seed = checked.cloudInit && { ...sealSeed(result.vmId, checked.cloudInit), size: SEED_BYTES };
+    const [disks, nics] = [diskWishes(checked, seed), nicWishes(checked)];
+    const { decision, host } = await choosePlace(tx, checked.placement, disks, nics);
     const placement: StoredPlacement = { ...decision, decidedAt: new Date().toISOString() };
     const vm = await insertVm(tx, {
       id: result.vmId,
@@ -192,7 +261,7 @@ export async function createVm(
       vcpus: checked.vcpus,
       memory: BigInt(checked.memory),
       tags: checked.tags,
-      kernel: { ...checked.kernel },
+      kernel: checked.kernel === null ? Prisma.DbNull : { ...checked.kernel },
       hostId: host.id,
       placement: JSON.parse(JSON.stringify(placement)) as Prisma.InputJsonObject, // JSON by its own round trip
       createdBy: userId,
@@ -200,8 +269,11 @@ export async function createVm(
       operationVerb: 'create',
     });
     const { vmId, operationId } = result;
+    const newVm = { ...result, hostId: host.id as HostId, name: vm.name }; // brands are added where rows come in
+    const devices = [...(await holdDisks(tx, newVm, disks)), ...(await holdNics(tx, newVm, nics))];
+    await insertDevices(tx, vmId, devices);
     const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;
-    const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, accelerated: host.accelerated };
+    const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, devices, accelerated: host.accelerated };
     const bell = await submit(
       tx,
       { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId, requestedBy: userId, requestId },

@@ -3,13 +3,15 @@ import { XMLParser } from 'fast-xml-parser';
 import { describe, expect, it } from 'vitest';
 import { defineXml, type DomainSpec } from './domain-xml.ts';
 
+const BOOT = { kernel: '/boot/vmlinuz', initrd: null, cmdline: null };
 const SPEC: DomainSpec = {
   vmId: '01a1f850-0000-7000-8000-000000000001' as VmId, // ids of a test
   tenantId: '01a1f850-0000-7000-8000-000000000002' as TenantId,
   name: 'web-1',
   vcpus: 2,
   memory: 128 * 2 ** 20,
-  boot: { kernel: '/boot/vmlinuz', initrd: null, cmdline: null },
+  boot: BOOT,
+  devices: [],
   accelerated: false,
   setsOwners: true,
 };
@@ -35,7 +37,7 @@ describe('a domain', () => {
     const { fingerprint } = defineXml(SPEC);
     expect(defineXml(SPEC).xml).toContain(fingerprint);
     expect(defineXml({ ...SPEC, name: 'renamed' }).fingerprint).toBe(fingerprint);
-    for (const other of [{ vcpus: 3 }, { memory: 2 ** 30 }, { accelerated: true }, { setsOwners: false }, { boot: { ...SPEC.boot, initrd: '/boot/i' } }]) {
+    for (const other of [{ vcpus: 3 }, { memory: 2 ** 30 }, { accelerated: true }, { setsOwners: false }, { boot: { ...BOOT, initrd: '/boot/i' } }, { boot: null }]) {
       expect(defineXml({ ...SPEC, ...other }).fingerprint).not.toBe(fingerprint);
     }
   });

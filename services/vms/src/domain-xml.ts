@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { DOMAIN_METADATA_URI, domainName } from '@novacron/contracts';
+import { DOMAIN_METADATA_URI, domainName, type Device } from '@novacron/contracts';
 import type { TenantId, VmId } from '@novacron/core';
 import type { KernelBoot } from './boot-files.ts';
+import { deviceXml } from './device-xml.ts';
+import { text } from './xml-text.ts';
 
 /** What a domain is made of. */
 export interface DomainSpec {
@@ -11,15 +13,15 @@ export interface DomainSpec {
   vcpus: number;
   /** Bytes, in whole MiB. */
   memory: number;
-  boot: KernelBoot;
+  /** What it boots directly; null: from its disks. */
+  boot: KernelBoot | null;
+  /** In their order: a guest finds them where it found them before. */
+  devices: readonly Device[];
   /** KVM, or plain emulation (TCG). */
   accelerated: boolean;
   /** Does the host's libvirt set owners of files (DAC)? One without root does not. */
   setsOwners: boolean;
 }
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
-const text = (value: string): string => value.replace(/[&<>'"]/g, (character) => ENTITIES[character] ?? character);
 
 /** A definition, with what tells it from any other of the same VM. */
 export interface Definition {
@@ -28,20 +30,26 @@ export interface Definition {
   fingerprint: string;
 }
 
+/** What is plugged in while the guest runs needs a free PCIe port, and those can't be added then (https://libvirt.org/pci-hotplug.html). */
+const SPARE_PORTS = 8;
+const PORT = "\n    <controller type='pci' model='pcie-root-port'/>";
+
+const bootXml = ({ kernel, initrd, cmdline }: KernelBoot): string => `
+    <kernel>${text(kernel)}</kernel>${initrd === null ? '' : `\n    <initrd>${text(initrd)}</initrd>`}
+    <cmdline>${text(cmdline ?? 'console=ttyS0')}</cmdline>`;
+
 /**
  * The domain's definition (https://libvirt.org/formatdomain.html).
  *
  * `seclabel none` for DAC: libvirt otherwise changes the owner of kernel and initrd while the guest runs, and they
- * are not ours. It leaves the user that QEMU runs as alone: that is the daemon's own configuration.
+ * are not ours; volumes belong to QEMU's user from the start. It leaves the user that QEMU runs as alone: that is the daemon's own configuration.
  */
-export function defineXml({ vmId, tenantId, name, vcpus, memory, boot, accelerated, setsOwners }: DomainSpec): Definition {
+export function defineXml({ vmId, tenantId, name, vcpus, memory, boot, devices, accelerated, setsOwners }: DomainSpec): Definition {
   const machine = `<memory unit='b'>${memory}</memory>
   <vcpu placement='static'>${vcpus}</vcpu>
   <cpu mode='${accelerated ? 'host-model' : 'maximum'}'/>
   <os>
-    <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>${text(boot.kernel)}</kernel>${boot.initrd === null ? '' : `\n    <initrd>${text(boot.initrd)}</initrd>`}
-    <cmdline>${text(boot.cmdline ?? 'console=ttyS0')}</cmdline>
+    <type arch='x86_64' machine='q35'>hvm</type>${boot === null ? '' : bootXml(boot)}
   </os>
   <features><acpi/><apic/></features>
   <clock offset='utc'/>
@@ -49,13 +57,13 @@ export function defineXml({ vmId, tenantId, name, vcpus, memory, boot, accelerat
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <controller type='usb' model='none'/>
+    <controller type='usb' model='none'/>${PORT.repeat(devices.length + SPARE_PORTS)}
     <serial type='pty'><target port='0'/></serial>
     <console type='pty'><target type='serial' port='0'/></console>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <memballoon model='virtio'><stats period='5'/></memballoon>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
-    <panic model='isa'/>
+    <panic model='isa'/>${devices.map((device) => `\n    ${deviceXml(device)}`).join('')}
   </devices>${setsOwners ? "\n  <seclabel type='none' model='dac'/>" : ''}`;
   const type = accelerated ? 'kvm' : 'qemu';
   // the name is not in it: a rename reaches the host by itself

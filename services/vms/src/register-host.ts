@@ -1,7 +1,8 @@
+import { isIPv4 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { requirePermission, type Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
-import { parseUri, Unsupported } from '@novacron/libvirt';
+import { InvalidRequest, parseUri, Unsupported, type LibvirtAddress } from '@novacron/libvirt';
 import type { Database, HostRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
 import { checkLabel, checkName, checkText } from './rules.ts';
@@ -11,38 +12,55 @@ export interface RegisterHostInput {
   name: string;
   uri: string;
   migrationUri?: string | null | undefined;
+  overlayAddress?: string | null | undefined;
   labels?: unknown;
 }
 
 const LABELS_MOST = 64;
 const LIMITS = { uri: 1_024 } as const;
 
-/**
- * What an agent, which may be root, opens. Other drivers and paths have libvirt read files, or do more than reach a
- * hypervisor (https://libvirt.org/drvtest.html). The test driver's one host is for trying things at scale.
- */
+/** The drivers that NovaCron knows, with what it may open of each: other paths have libvirt read files (https://libvirt.org/drvtest.html). */
 const DRIVERS: Readonly<Record<string, readonly string[]>> = { qemu: ['/system', '/session'], test: ['/default'] };
-/** `host` is for telling machines apart that are all reached by the same path; libvirt passes over it. */
-const PARAMETERS = new Set(['host']);
+/** Of what may stand behind the question mark: the rest is for other clients, or does more than reach a hypervisor. */
+const PARAMETERS = new Set(['socket', 'keyfile']);
+const EXAMPLES = 'qemu:///system, qemu+unix:///system?socket=/path, qemu+tls://host/system, qemu+ssh://user@host/system or qemu+tcp://host/system';
 
-/** The hypervisor's kind, from the URI's driver; BAD_USER_INPUT when NovaCron can't reach such a host. */
-function driverOf(uri: string): string {
-  checkText(uri, 'uri', LIMITS.uri);
-  const refuse = (cause: unknown): never => {
-    const message =
-      cause instanceof Unsupported
-        ? cause.message
-        : 'This is no libvirt URI that NovaCron can reach: qemu:///system, or qemu+unix:///system?socket=/path.';
-    throw new DomainError('BAD_USER_INPUT', message, { field: 'uri', cause });
+/** The URI's parts, if NovaCron can reach such a host; else BAD_USER_INPUT. */
+function checkUri(uri: string, field: 'uri' | 'migrationUri'): { driver: string; transport: LibvirtAddress['transport'] } {
+  checkText(uri, field, LIMITS.uri);
+  const refuse = (message: string, cause?: unknown): never => {
+    throw new DomainError('BAD_USER_INPUT', message, { field, cause });
   };
+  let address: LibvirtAddress;
   try {
-    const { protocol, pathname, searchParams } = new URL(parseUri(uri).driverUri);
-    const driver = protocol.replace(':', '');
-    const isKnown = DRIVERS[driver]?.includes(pathname) && [...searchParams.keys()].every((name) => PARAMETERS.has(name));
-    return isKnown ? driver.toUpperCase() : refuse(null);
+    address = parseUri(uri);
   } catch (error) {
-    return error instanceof DomainError ? refuse(error.cause) : refuse(error);
+    const reason = error instanceof Unsupported || error instanceof InvalidRequest ? error.message : '';
+    return refuse(`${reason} NovaCron reaches ${EXAMPLES}.`.trim(), error);
   }
+  const odd = [...new URL(uri).searchParams.keys()].find((name) => !PARAMETERS.has(name));
+  if (odd !== undefined) return refuse(`Of parameters, a URI here has only ${[...PARAMETERS].join(' and ')}.`);
+  const { protocol, pathname } = new URL(address.driverUri);
+  const driver = protocol.replace(':', '');
+  return DRIVERS[driver]?.includes(pathname) === true ? { driver, transport: address.transport } : refuse(`This is no hypervisor that NovaCron knows: it reaches ${EXAMPLES}.`);
+}
+
+/** The hypervisor's kind, from the URI's driver. */
+const driverOf = (uri: string): string => checkUri(uri, 'uri').driver.toUpperCase();
+
+function checkMigrationUri(uri: string): string {
+  if (checkUri(uri, 'migrationUri').transport !== 'unix') return uri;
+  throw new DomainError('BAD_USER_INPUT', 'Other hosts reach this one over the network: qemu+tls://host/system, qemu+ssh://host/system or qemu+tcp://host/system.', {
+    field: 'migrationUri',
+  });
+}
+
+/** Is what a migration to this host sends encrypted? Only TLS covers memory and disks; null when nothing can be sent. */
+export const isMigrationEncrypted = (migrationUri: string | null): boolean | null => (migrationUri === null ? null : parseUri(migrationUri).transport === 'tls');
+
+function checkOverlayAddress(address: string): string {
+  if (isIPv4(address)) return address;
+  throw new DomainError('BAD_USER_INPUT', 'An overlay address is an IPv4 address.', { field: 'overlayAddress' });
 }
 
 function checkLabels(labels: unknown): Prisma.InputJsonObject {
@@ -61,7 +79,8 @@ export function registerHost(database: Database, viewer: Viewer | null, input: R
   return insertHost(database, {
     name: checkName(input.name),
     uri: input.uri,
-    migrationUri: input.migrationUri == null ? null : checkText(input.migrationUri, 'migrationUri', LIMITS.uri),
+    migrationUri: input.migrationUri == null ? null : checkMigrationUri(input.migrationUri),
+    overlayAddress: input.overlayAddress == null ? null : checkOverlayAddress(input.overlayAddress),
     labels: checkLabels(input.labels),
     hypervisorType: driverOf(input.uri),
   });
@@ -76,7 +95,7 @@ export async function insertLocalHost(database: Database, name: string, uri: str
   for (let number = 1; ; number += 1) {
     if (await database.host.findUnique({ where: { uri }, select: { id: true } })) return;
     try {
-      await insertHost(database, { name: number === 1 ? name : `${name.slice(0, 59)}-${number}`, uri, migrationUri: null, labels: {}, hypervisorType });
+      await insertHost(database, { name: number === 1 ? name : `${name.slice(0, 59)}-${number}`, uri, migrationUri: null, overlayAddress: null, labels: {}, hypervisorType });
       return;
     } catch (error) {
       if (!(error instanceof DomainError) || error.code !== 'ALREADY_EXISTS' || number === 100) throw error;

@@ -9,6 +9,18 @@ import type { ObservedState } from './generated/prisma/enums.ts';
 export const VM_VERBS = ['create', 'start', 'stop', 'reboot', 'pause', 'resume', 'delete'] as const;
 export type VmVerb = (typeof VM_VERBS)[number];
 
+/**
+ * What other services do with a VM that they hold, and the state that shows meanwhile; null: its own. They take it with
+ * hold_for (prisma/vms), from the states that their own rules name.
+ */
+export const FOREIGN_VERBS = { attach: null, detach: null, resize: null, migrate: 'MIGRATING' } as const satisfies Record<string, VmState | null>;
+export type ForeignVerb = keyof typeof FOREIGN_VERBS;
+
+/** Whatever can be in flight on a VM. */
+export type HoldingVerb = VmVerb | ForeignVerb;
+
+const isForeign = (verb: HoldingVerb): verb is ForeignVerb => verb in FOREIGN_VERBS;
+
 interface VerbRule {
   /** The states it starts from. */
   from: readonly VmState[];
@@ -53,9 +65,13 @@ const AT_REST: Record<ObservedState, VmState> = {
   UNKNOWN: 'UNKNOWN',
 };
 
+/** Is this a state that a VM stays in by itself? */
+export const isAtRest = (state: VmState): boolean => Object.values(AT_REST).includes(state);
+
 /** The state that the graph shows: that of the verb in flight, else what libvirt last said. */
-export function stateOf(observed: ObservedState, verb: VmVerb | null): VmState {
+export function stateOf(observed: ObservedState, verb: HoldingVerb | null): VmState {
   if (verb === null) return AT_REST[observed];
+  if (isForeign(verb)) return FOREIGN_VERBS[verb] ?? AT_REST[observed];
   // a new VM waits until its host has something of it
   return verb === 'create' && observed !== 'NONE' ? 'PROVISIONING' : RULES[verb].via;
 }
@@ -68,7 +84,7 @@ export const reasonOf = (observed: ObservedState, reason: string | null): string
  * Does what was seen contradict what was asked for? Only while no operation is in flight, which explains every
  * difference itself.
  */
-export const isDrift = (observed: ObservedState, desired: VmState, verb: VmVerb | null): boolean =>
+export const isDrift = (observed: ObservedState, desired: VmState, verb: HoldingVerb | null): boolean =>
   verb === null && AT_REST[observed] !== desired;
 
 /**

@@ -1,16 +1,17 @@
 import type { AttachHost, HostRecord } from '@novacron/agent';
 import type { RequestContext, Subgraph } from '@novacron/contracts';
-import { createBells, type OperationsWorker } from '@novacron/operations';
+import { createBells, type AnyStep, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import { openDatabase } from './database.ts';
+import type { CreateOptions } from './create-vm.ts';
+import { openDatabase, type Tx } from './database.ts';
 import type { VmsContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
 import type { HostPolicy } from './host-report.ts';
 import { createLoaders } from './loaders.ts';
 import { insertLocalHost, waitUntilSeen } from './register-host.ts';
 import { listHostRecords, setUnattendedHostsOffline } from './store/hosts.ts';
-import { attachHost, startServiceWorker } from './worker.ts';
+import { attachHost, hostSteps, SERVICE_STEPS, startServiceWorker } from './worker.ts';
 
 export interface VmsOptions {
   /** The owner's URL, or the one of the service's own role. */
@@ -20,6 +21,10 @@ export interface VmsOptions {
   /** Directories that kernels may be read from. */
   bootDirectories: readonly string[];
   hostPolicy: HostPolicy;
+  /** Seals what a VM's cloud-init is told. */
+  readonly sealSeed: CreateOptions['sealSeed'];
+  /** For tests: what is done instead of a step. */
+  disturb?(step: AnyStep<Tx>): AnyStep<Tx>;
   /** Called after a host was registered. */
   onHostRegistered?(): void;
 }
@@ -42,7 +47,7 @@ const UNATTENDED_MS = 1_000;
 
 /** VMs and the hosts they are on. Needs a migrated database; connects at the first question. */
 export function createVmsService(options: VmsOptions): VmsService {
-  const { redis, logger, bootDirectories, hostPolicy } = options;
+  const { redis, logger, bootDirectories, hostPolicy, sealSeed, disturb = (step) => step } = options;
   const database = openDatabase(options.databaseUrl);
   const bells = createBells(redis, logger);
   const context = { database, bells, redis, logger, bootDirectories, hostPolicy };
@@ -53,6 +58,7 @@ export function createVmsService(options: VmsOptions): VmsService {
     ...request,
     database,
     bootDirectories,
+    sealSeed,
     loaders: createLoaders(database),
     ring: (bell) => bells.ring(bell),
     onHostRegistered: () => options.onHostRegistered?.(),
@@ -66,9 +72,9 @@ export function createVmsService(options: VmsOptions): VmsService {
       options.onHostRegistered?.();
       await waitUntilSeen(database, uri);
     },
-    attachHost: attachHost(context),
+    attachHost: attachHost(context, (...given) => hostSteps(...given).map(disturb)),
     start() {
-      worker = startServiceWorker(context);
+      worker = startServiceWorker(context, SERVICE_STEPS.map(disturb));
       timer = setInterval(() => {
         setUnattendedHostsOffline(database).catch((error: unknown) => logger.warn({ err: error }, 'unattended hosts could not be looked for'));
       }, UNATTENDED_MS);

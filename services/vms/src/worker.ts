@@ -6,8 +6,11 @@ import { inTransaction, type Database, type Tx } from './database.ts';
 import { createHostDomains, type HostDomains } from './host-context.ts';
 import type { HostPolicy } from './host-report.ts';
 import { defineOnlyStep, defineStep } from './operations/define.ts';
-import { deleteStep } from './operations/delete.ts';
+import { buryStep, deleteStep } from './operations/delete.ts';
+import { attachDeviceStep, detachDeviceStep, diskOfDevices, resizeDiskStep } from './operations/devices.ts';
 import { holdStep } from './operations/hold.ts';
+import { drainHostStep, restHostStep } from './operations/maintain.ts';
+import { cleanSourceStep, movedStep } from './operations/migrate.ts';
 import { pauseStep } from './operations/pause.ts';
 import { rebootStep } from './operations/reboot.ts';
 import { resumeStep } from './operations/resume.ts';
@@ -15,7 +18,7 @@ import { startStep } from './operations/start.ts';
 import { stopStep } from './operations/stop.ts';
 import { retitleStep } from './operations/update.ts';
 import { startReconciler } from './reconcile.ts';
-import type { VmVerb } from './rules.ts';
+import type { HoldingVerb } from './rules.ts';
 
 export interface WorkerContext {
   database: Database;
@@ -41,14 +44,21 @@ const HOST_STEPS = {
   resume: [resumeStep],
   delete: [deleteStep],
   update: [(domains, database) => retitleStep(domains, async (id) => (await database.vm.findUnique({ where: { id }, select: { name: true } }))?.name ?? null)],
-} satisfies Record<VmVerb | 'update', MakeStep[]>;
+  attach: [attachDeviceStep],
+  detach: [detachDeviceStep],
+  resize: [(domains, database) => resizeDiskStep(domains, diskOfDevices(database))],
+  migrate: [cleanSourceStep, movedStep],
+} satisfies Record<HoldingVerb | 'update', MakeStep[]>;
 
 /** The steps that are done beside a host. */
 export const hostSteps = (domains: HostDomains, database: Database): AnyStep<Tx>[] =>
   Object.values<MakeStep[]>(HOST_STEPS).flatMap((steps) => steps.map((make) => make(domains, database)));
 
-/** The queue of the steps that need no host. */
-export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext, steps: readonly AnyStep<Tx>[] = [holdStep]): OperationsWorker =>
+/** The steps that need no host. */
+export const SERVICE_STEPS: readonly AnyStep<Tx>[] = [holdStep, buryStep, drainHostStep, restHostStep];
+
+/** Their queue. */
+export const startServiceWorker = ({ database, bells, redis, logger }: WorkerContext, steps: readonly AnyStep<Tx>[] = SERVICE_STEPS): OperationsWorker =>
   startWorker<Tx>({
     service: 'vms',
     host: null,

@@ -197,7 +197,7 @@ describe('the statements that a page costs', () => {
     const price = async (first: number): Promise<{ statements: number; vms: number }> => {
       statements = 0;
       const contextValue: VmsContext = {
-        ...{ viewer, requestId: 'test', address: null, userAgent: null, bootDirectories: [] },
+        ...{ viewer, requestId: 'test', address: null, userAgent: null, bootDirectories: [], sealSeed: () => ({ sealed: '', keyId: '' }) },
         ...{ database, loaders: createLoaders(database), ring: () => {}, onHostRegistered: () => {} },
       };
       const source = `query ($first: Int!, $tags: [String!]) { vms(first: $first, filter: { tags: $tags }) { totalCount edges { node {

@@ -8,9 +8,8 @@ import { graphql, type GraphQLError } from 'graphql';
 import pg from 'pg';
 import { pino } from 'pino';
 import { openDatabase, type Tx } from '../src/database.ts';
-import { holdStep } from '../src/operations/hold.ts';
 import { createVmsService, type VmsService } from '../src/service.ts';
-import { attachHost, hostSteps, startServiceWorker, type WorkerContext } from '../src/worker.ts';
+import { attachHost, hostSteps, SERVICE_STEPS, startServiceWorker, type WorkerContext } from '../src/worker.ts';
 import { haltingKernel, type TestKernel } from './halting-kernel.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers have the shape of the test's own query
@@ -85,6 +84,8 @@ export const viewerWith = (...roles: [Role, TenantId][]): Viewer => ({
 /** How the engine of a test decides: room enough for many small VMs, and no acceleration on a test host. */
 const HOST_POLICY = { overcommit: { cpu: 16, memory: 1 }, isAccelerated: () => Promise.resolve(false) };
 const SWEEP_MS = 200;
+/** Seeds are storage's to open: here, nothing reads them. */
+const sealSeed = () => ({ sealed: '', keyId: '' });
 
 export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions = {}): Promise<TestVms> {
   const [database, redis, fleet, halting, userspace] = await Promise.all([
@@ -105,7 +106,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
   const sweeper = startSweeper({ sql: sqlOf(operations), bells, logger, intervalMs: SWEEP_MS });
   const workersDatabase = openDatabase(database.url);
   const bootDirectories = [halting.bootDir, userspace.bootDir];
-  const service = createVmsService({ databaseUrl: database.url, redis: redis.options, logger, bootDirectories, hostPolicy: HOST_POLICY });
+  const service = createVmsService({ databaseUrl: database.url, redis: redis.options, logger, bootDirectories, hostPolicy: HOST_POLICY, sealSeed });
   const context: WorkerContext = { database: workersDatabase, bells, redis: redis.options, logger, bootDirectories, hostPolicy: HOST_POLICY };
   const attach = disturb ? attachHost(context, (...given) => hostSteps(...given).map(disturb)) : service.attachHost;
   const hostIds = new Map<string, HostId>();
@@ -157,7 +158,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     async startEngine() {
       if (agent) return;
       agent = startAgent({ databaseUrl: database.url, listHosts: service.listHosts, attach: [attach], logger });
-      if (disturb) worker = startServiceWorker(context, [disturb(holdStep)]);
+      if (disturb) worker = startServiceWorker(context, SERVICE_STEPS.map(disturb));
       await Promise.all(fleet.hosts.map((host) => hostIs(host.name, 'ONLINE')));
     },
     async stopEngine() {

@@ -1,5 +1,6 @@
 -- AlterTable
 ALTER TABLE "host" ADD COLUMN     "drain_operation_id" UUID,
+ADD COLUMN     "held_state" "host_state",
 ADD COLUMN     "overlay_address" TEXT;
 
 -- AlterTable

@@ -1,6 +1,7 @@
 import type { RequestContext } from '@novacron/contracts';
 import type { Bell } from '@novacron/operations';
 import { createBuilder } from '@novacron/graphql';
+import type { CreateOptions } from '../create-vm.ts';
 import type { Database } from '../database.ts';
 import type { Loaders } from '../loaders.ts';
 
@@ -8,6 +9,7 @@ import type { Loaders } from '../loaders.ts';
 export interface VmsContext extends RequestContext {
   database: Database;
   bootDirectories: readonly string[];
+  readonly sealSeed: CreateOptions['sealSeed'];
   loaders: Loaders;
   ring(bell: Bell | null): void;
   /** There is a new host: its agent may begin. */

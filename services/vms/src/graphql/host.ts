@@ -3,7 +3,9 @@ import { isId } from '@novacron/core';
 import { byId, connectionType, forwardArguments, hostStateEnum, parsePage, toConnection } from '@novacron/graphql';
 import type { HostRow } from '../database.ts';
 import { containing } from '../list-vms.ts';
-import { registerHost } from '../register-host.ts';
+import { setHostMaintenance, type HostAccepted } from '../maintain-host.ts';
+import { isMigrationEncrypted, registerHost } from '../register-host.ts';
+import { Operation } from './stubs.ts';
 import { builder } from './context.ts';
 
 const HostState = hostStateEnum(builder);
@@ -43,6 +45,21 @@ export const Host = builder.objectRef<HostRow>('Host').implement({
       nullable: true,
       description: 'How NovaCron reaches its libvirt. Needs host:read.',
       resolve: (host, _args, { viewer }) => (can(viewer, 'host:read') ? host.uri : null),
+    }),
+    migrationUri: t.string({
+      nullable: true,
+      description: 'How other hosts reach its libvirt; null: no VM can be migrated to it or from it. Needs host:read.',
+      resolve: (host, _args, { viewer }) => (can(viewer, 'host:read') ? host.migrationUri : null),
+    }),
+    migrationEncrypted: t.boolean({
+      nullable: true,
+      description: 'Is what a migration to it sends encrypted (TLS)? An administrator who registers a qemu+tcp migrationUri has said that it need not be. Needs host:read.',
+      resolve: (host, _args, { viewer }) => (can(viewer, 'host:read') ? isMigrationEncrypted(host.migrationUri) : null),
+    }),
+    overlayAddress: t.string({
+      nullable: true,
+      description: 'Its address on the network that overlays run over. Needs host:read.',
+      resolve: (host, _args, { viewer }) => (can(viewer, 'host:read') ? host.overlayAddress : null),
     }),
     hypervisor: t.field({ type: HypervisorInfo, description: 'What runs its VMs.', resolve: (host) => host }),
     capacity: t.field({
@@ -116,9 +133,11 @@ const RegisterHostInput = builder.inputType('RegisterHostInput', {
     name: t.string({ required: true, description: 'Its name: 1-63 of a-z, 0-9 and -, unique in the fleet.' }),
     uri: t.string({
       required: true,
-      description: 'How its agent reaches libvirt: qemu:///system, or qemu+unix:///system?socket=/path/to/libvirt-sock.',
+      description:
+        'How its agent reaches libvirt: qemu:///system, qemu+unix:///system?socket=/path, qemu+tls://host/system, qemu+ssh://user@host/system?keyfile=/path or qemu+tcp://host/system.',
     }),
-    migrationUri: t.string({ description: 'How other hosts reach its libvirt, for migration.' }),
+    migrationUri: t.string({ description: 'How other hosts reach its libvirt, for migration: qemu+tls://host/system, qemu+ssh://host/system, or qemu+tcp://host/system, in the clear.' }),
+    overlayAddress: t.string({ description: 'Its IPv4 address on the network that overlays run over; that of its migrationUri unless given.' }),
     labels: t.field({ type: 'JSON', description: 'Labels for placement, an object of plain values: { "zone": "a" }.' }),
   }),
 });
@@ -133,6 +152,31 @@ builder.mutationField('registerHost', (t) =>
       const host = await registerHost(database, viewer, input);
       onHostRegistered();
       return host;
+    },
+  }),
+);
+
+const HostPayload = builder.objectRef<HostAccepted>('HostPayload').implement({
+  description: 'A host, and the operation that changes it.',
+  fields: (t) => ({
+    host: t.field({ type: Host, description: 'The host as it is now.', resolve: ({ host }) => host }),
+    operation: t.field({ type: Operation, description: 'The operation; watch it with operationChanged.', resolve: ({ operationId }) => ({ id: operationId }) }),
+  }),
+});
+
+builder.mutationField('setHostMaintenance', (t) =>
+  t.field({
+    type: HostPayload,
+    description:
+      'Takes a host out of service: it takes no new VMs, and those on it are migrated elsewhere, each by an operation below this one; then it is in MAINTENANCE. Where some can not move, the operation fails and says which and why, and the host stays DRAINING. Off: the host is in service again. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
+    args: {
+      id: t.arg.id({ required: true, description: 'The host.' }),
+      on: t.arg.boolean({ required: true, description: 'Out of service, or back into it.' }),
+    },
+    async resolve(_root, { id, on }, context) {
+      const accepted = await setHostMaintenance(context.database, context, id, on);
+      context.ring(accepted.bell);
+      return accepted;
     },
   }),
 );

@@ -38,13 +38,28 @@ const PlacementPolicyInput = builder.inputType('PlacementPolicyInput', {
   }),
 });
 
+const CloudInitInput = builder.inputType('CloudInitInput', {
+  description: 'What cloud-init in the guest is told, by a NoCloud seed that is attached to the VM as a disk.',
+  fields: (t) => ({
+    hostname: t.string({ description: "The guest's host name: the VM's name unless given." }),
+    sshKeys: t.stringList({ description: 'Public keys that may sign in, as lines of an authorized_keys file.' }),
+    userData: t.string({ description: '#cloud-config or a script, up to 64 KiB. Kept sealed; no field shows it again.' }),
+    networkConfig: t.string({ description: 'Network configuration, version 1 or 2, up to 16 KiB.' }),
+  }),
+});
+
 const CreateVmInput = builder.inputType('CreateVmInput', {
   description: 'A VM to be made.',
   fields: (t) => ({
     name: t.string({ required: true, description: '1-63 of a-z, 0-9 and -, unique in its tenant.' }),
     vcpus: t.int({ description: 'Virtual CPUs: 1 unless given, 255 at most.' }),
     memory: t.field({ type: 'ByteSize', description: 'Memory in whole MiB: 512 MiB unless given.' }),
-    kernel: t.field({ type: DirectKernelBoot, description: 'What it boots.' }),
+    imageId: t.id({ description: 'Its boot disk is a copy-on-write clone of this image.' }),
+    bootDiskSize: t.field({ type: 'ByteSize', description: "Size of the boot disk in whole MiB, no less than the image's: as large as the image unless given." }),
+    kernel: t.field({ type: DirectKernelBoot, description: 'A kernel that it boots directly, instead of from its first disk.' }),
+    volumes: t.idList({ description: 'Volumes of the tenant to attach: up to 16, free ones.' }),
+    networks: t.idList({ description: "An interface in each of these networks: the tenant's default network when left out; [] for none." }),
+    cloudInit: t.field({ type: CloudInitInput, description: 'What cloud-init in the guest is told.' }),
     tags: t.stringList({ description: 'Up to 50 tags.' }),
     placement: t.field({ type: PlacementPolicyInput, description: 'Where it may go: anywhere unless given.' }),
     start: t.boolean({ defaultValue: true, description: 'Start it when it is made.' }),
@@ -70,7 +85,7 @@ const ring = (context: VmsContext, accepted: Accepted): Accepted => {
   return accepted;
 };
 
-const begin = async (context: VmsContext & RequestContext, verb: ChangeVerb, id: string, options?: { force?: boolean }): Promise<Accepted> =>
+const begin = async (context: VmsContext & RequestContext, verb: ChangeVerb, id: string, options?: { force?: boolean; keepVolumes?: boolean }): Promise<Accepted> =>
   ring(context, await beginVerb(context.database, context, verb, id, options));
 
 const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE (its host is offline).';
@@ -90,9 +105,9 @@ builder.mutationFields((t) => {
     createVm: t.field({
       type: VmPayload,
       description:
-        'Makes a VM and starts it. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, placement.hostId), QUOTA_EXCEEDED, NO_CAPACITY, CONFLICT (idempotencyKey).',
+        'Makes a VM, with its disks and interfaces, and starts it. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, placement.hostId, imageId, volumes, networks), INVALID_STATE (imageId, volumes), QUOTA_EXCEEDED, NO_CAPACITY, CONFLICT (idempotencyKey).',
       args: { input: t.arg({ type: CreateVmInput, required: true, description: 'The VM.' }) },
-      resolve: async (_root, { input }, context) => ring(context, await createVm(context.database, context, input, context.bootDirectories)),
+      resolve: async (_root, { input }, context) => ring(context, await createVm(context.database, context, input, context)),
     }),
     updateVm: t.field({
       type: VmPayload,
@@ -132,9 +147,9 @@ builder.mutationFields((t) => {
     }),
     deleteVm: t.field({
       type: VmPayload,
-      description: `Removes a VM from its host, running or not, and frees its name. ${MORE}`,
-      args: { id },
-      resolve: (_root, args, context) => begin(context, 'delete', args.id),
+      description: `Removes a VM from its host, running or not, with its boot disk and its seed, and frees its name; volumes that were attached to it are free. ${MORE}`,
+      args: { id, keepVolumes: t.arg.boolean({ defaultValue: false, description: 'Keep its boot disk, too, as a volume.' }) },
+      resolve: (_root, args, context) => begin(context, 'delete', args.id, { keepVolumes: args.keepVolumes ?? false }),
     }),
   };
 });

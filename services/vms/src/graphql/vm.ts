@@ -35,7 +35,12 @@ export const Vm = builder.objectRef<VmRow>('Vm').implement({
     vcpus: t.exposeInt('vcpus', { description: 'Its virtual CPUs.' }),
     memory: t.field({ type: 'ByteSize', description: 'Its memory.', resolve: (vm) => vm.memory }),
     tags: t.exposeStringList('tags', { description: 'Its tags, in the order given.' }),
-    kernel: t.field({ type: VmKernel, description: 'What it boots.', resolve: (vm) => vm.kernel as unknown as KernelBoot }), // written by createVm
+    kernel: t.field({
+      type: VmKernel,
+      nullable: true,
+      description: 'The kernel that it boots directly; null when it boots from its disks.',
+      resolve: (vm) => vm.kernel as unknown as KernelBoot | null, // written by createVm
+    }),
     tenant: t.field({ type: Tenant, description: 'Whose it is.', resolve: (vm) => ({ id: vm.tenantId }) }),
     createdBy: t.field({ type: User, nullable: true, description: 'Who made it.', resolve: (vm) => (vm.createdBy === null ? null : { id: vm.createdBy }) }),
     host: t.field({

@@ -7,11 +7,11 @@ import { readCapabilities } from '../host-report.ts';
 import { unless, unlessGone, type HostDomains } from '../host-context.ts';
 import { hostStep, type VmInput } from './steps.ts';
 
-export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot };
+export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { kernel: KernelBoot | null };
 
 /** What the domain should be, with its boot files as they are on the host now. BAD_USER_INPUT when one is not there. */
 export async function definitionFor(host: HostDomains, { kernel, ...spec }: DefineInput): Promise<Definition> {
-  const boot = await resolveBootFiles(kernel, host.bootDirectories);
+  const boot = kernel && (await resolveBootFiles(kernel, host.bootDirectories));
   const connection = await host.agent.connection();
   return defineXml({ ...spec, boot, setsOwners: readCapabilities(await connection.capabilities()).setsOwners });
 }

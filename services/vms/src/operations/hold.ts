@@ -1,14 +1,17 @@
-import type { Step, StepDeclaration } from '@novacron/operations';
+import { vmsSteps } from '@novacron/contracts';
+import type { Step } from '@novacron/operations';
 import type { Tx } from '../database.ts';
+import { releaseClaim } from '../store/host-claims.ts';
 import { changeVm, findLockedVm } from '../store/vm-changes.ts';
 import { buryVm } from '../store/vm-life.ts';
+import { FOREIGN_VERBS } from '../rules.ts';
 import type { HoldInput } from './steps.ts';
 
 /**
  * The first step of every operation on a VM, done by the mutation's own transaction: the VM is held, or made. Its undo
  * is the last thing that happens when the operation fails or is cancelled, and needs no host.
  */
-export const HOLD = { name: 'vms.hold', undoable: true } as const satisfies StepDeclaration;
+export const { HOLD } = vmsSteps;
 
 const nothing = (): Promise<void> => Promise.resolve();
 
@@ -20,12 +23,14 @@ export const holdStep: Step<Tx, HoldInput, void, void> = {
     if (verb === 'create') return buryVm(tx, vmId);
     const vm = await findLockedVm(tx, vmId);
     if (!vm || vm.operationId !== operationId) return; // let go of already
+    if (vm.migrationHostId !== null) await releaseClaim(tx, vm.migrationHostId, vm);
     await changeVm(tx, vm, {
       operationId: null,
       operationVerb: null,
+      migrationHostId: null,
       forceStop: false,
       // Cancelled, the wish is withdrawn; failed, it stands.
-      ...(claim.cancelled ? { desiredState: desiredBefore } : { stateReason: claim.error?.message ?? vm.stateReason }),
+      ...(claim.cancelled ? { desiredState: desiredBefore } : verb in FOREIGN_VERBS ? {} : { stateReason: claim.error?.message ?? vm.stateReason }),
     });
   },
 };

@@ -1,5 +1,6 @@
 import { DomainError } from '@novacron/core';
 import { LibvirtError } from '@novacron/libvirt';
+import { storageSteps } from '@novacron/contracts';
 import { plan, type PlannedStep, type StepDeclaration } from '@novacron/operations';
 import type { VmRow } from '../database.ts';
 import { unlessGone } from '../host-context.ts';
@@ -41,5 +42,6 @@ export const startStep = hostStep<DefineInput>(START, {
 
 export const planStart = (vm: VmRow, hold: HoldInput, spec: DefineInput): PlannedStep[] => [
   plan(HOLD, hold, { done: true }),
+  ...(spec.devices.some((device) => device.kind === 'disk' && device.secretId !== null) ? [plan(storageSteps.UNLOCK_DISKS, { vmId: hold.vmId }, onHost(vm))] : []),
   plan(START, spec, onHost(vm)),
 ];

@@ -1,17 +1,15 @@
-import type { HostId, OperationId, VmId } from '@novacron/core';
+import type { vmsSteps } from '@novacron/contracts';
+import type { HostId, VmId } from '@novacron/core';
 import { DomainError } from '@novacron/core';
 import type { Step, StepDeclaration, StepRun } from '@novacron/operations';
 import type { Connection, DomainRef } from '@novacron/libvirt';
 import type { Tx, VmRow } from '../database.ts';
 import type { HostDomains } from '../host-context.ts';
 import type { Observation } from '../observation.ts';
-import type { VmVerb } from '../rules.ts';
 import { recordStepObservation } from '../store/vm-changes.ts';
 
 /** What every step of a VM is told. */
-export interface VmInput {
-  vmId: VmId;
-}
+export type VmInput = vmsSteps.VmInput;
 
 export type VmStep<Input extends VmInput = VmInput> = Step<Tx, Input, Observation, Observation | void>;
 
@@ -51,12 +49,7 @@ export async function requireDomain(host: HostDomains, vmId: VmId): Promise<{ co
 }
 
 /** An operation on a VM: who holds it is written with the operation, in the mutation's own transaction. */
-export interface HoldInput extends VmInput {
-  operationId: OperationId;
-  verb: VmVerb;
-  /** What was asked for before, to go back to when someone cancels. */
-  desiredBefore: VmRow['desiredState'];
-}
+export type HoldInput = vmsSteps.HoldInput;
 
 /** Where an operation's steps on the VM's host go. */
 export const onHost = (vm: VmRow): { hostId: HostId } => {

@@ -34,7 +34,7 @@ function duplicateField(error: unknown, fields: readonly string[]): string | nul
 
 export async function insertHost(
   database: Database,
-  input: { name: string; uri: string; migrationUri: string | null; labels: Prisma.InputJsonValue; hypervisorType: string },
+  input: { name: string; uri: string; migrationUri: string | null; overlayAddress: string | null; labels: Prisma.InputJsonValue; hypervisorType: string },
 ): Promise<HostRow> {
   try {
     return await database.$transaction(async (tx) => {
@@ -51,6 +51,22 @@ export async function insertHost(
 
 const tellHost = (tx: Tx, host: HostRow): Promise<void> =>
   emit(tx, { type: 'host.changed', entityId: host.id as HostId, tenantId: null, after: { name: host.name, state: host.state } });
+
+/** The host, locked until the transaction ends, or NOT_FOUND. */
+export async function lockHost(tx: Tx, id: HostId): Promise<HostRow> {
+  await tx.$queryRaw`SELECT 1 FROM host WHERE id = ${id}::uuid FOR UPDATE`;
+  const host = await tx.host.findUnique({ where: { id } });
+  if (!host) throw new DomainError('NOT_FOUND', 'There is no host with this id.');
+  return host;
+}
+
+/** Writes and tells what is held of a locked host; its state follows, unless it is away. */
+export async function holdHost(tx: Tx, host: HostRow, heldState: HostRow['heldState'], drainOperationId: string | null): Promise<HostRow> {
+  const state = host.state === 'OFFLINE' ? host.state : (heldState ?? 'ONLINE');
+  const after = await tx.host.update({ where: { id: host.id }, data: { heldState, drainOperationId, state, generation: host.generation + 1 } });
+  await tellHost(tx, after);
+  return after;
+}
 
 /** Writes and tells a change of a host, under its row's lock; nothing when `change` answers null. */
 async function changeHost(database: Database, id: HostId, change: (host: HostRow, tx: Tx) => Promise<Prisma.HostUpdateInput | null>): Promise<void> {
@@ -79,7 +95,7 @@ export async function setHostOnline(database: Database, id: HostId, epoch: numbe
         problem = 'Another machine answers at its address.';
         return host.problem === problem ? null : { state: 'OFFLINE', problem, reportedEpoch: epoch };
       }
-      const next = { ...report, state: host.state === 'OFFLINE' ? ('ONLINE' as const) : host.state, problem: null, reportedEpoch: BigInt(epoch) };
+      const next = { ...report, state: host.state === 'OFFLINE' ? (host.heldState ?? ('ONLINE' as const)) : host.state, problem: null, reportedEpoch: BigInt(epoch) };
       const isNews = Object.entries(next).some(([column, value]) => host[column as keyof typeof next] !== value); // its own keys
       return isNews ? { ...next, seenAt: new Date() } : null;
     });

@@ -3,9 +3,10 @@ import { DomainError, type HostId, type OperationId, type TenantId, type VmId } 
 import { emit } from '@novacron/operations';
 import type { Database, Tx, VmRow } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
-import type { VmUpdateInput } from '../generated/prisma/models.ts';
+import type { VmUncheckedUpdateInput } from '../generated/prisma/models.ts';
 import type { Observation } from '../observation.ts';
-import { believes, isDrift, reasonOf, stateOf, type VmVerb } from '../rules.ts';
+import { releaseClaim } from './host-claims.ts';
+import { believes, isDrift, reasonOf, stateOf, type HoldingVerb, type VmVerb } from '../rules.ts';
 
 /** What an event tells of a VM. */
 export const factsOf = (vm: VmRow): VmFacts => ({
@@ -37,7 +38,7 @@ export async function lockVm(tx: Tx, id: VmId): Promise<VmRow> {
   return vm;
 }
 
-type Change = Omit<VmUpdateInput, 'state' | 'generation'>;
+type Change = Omit<VmUncheckedUpdateInput, 'state' | 'generation'>;
 
 /**
  * What of a row is news when it changes. While an operation is in flight, what is seen on the way is not: its end is.
@@ -46,18 +47,18 @@ const shown = (vm: VmRow): string =>
   JSON.stringify([vm.name, vm.state, vm.desiredState, vm.tags, vm.hostId, vm.deletedAt, ...(vm.operationVerb === null ? [vm.stateReason, vm.startedAt] : [])]);
 
 /**
- * Writes a change of a locked VM. Its state follows from the rest; where that shows, the generation grows and the
- * change is told.
+ * Writes a change of a locked VM. Its state follows from the rest; where that shows, or the change is to something beside
+ * the row (`isNews`), the generation grows and the change is told.
  */
-export async function changeVm(tx: Tx, before: VmRow, change: Change, type?: 'vm.drifted' | 'vm.deleted'): Promise<VmRow> {
+export async function changeVm(tx: Tx, before: VmRow, change: Change, how: { type?: 'vm.drifted' | 'vm.deleted' | undefined; isNews?: boolean } = {}): Promise<VmRow> {
   const next = { ...before, ...change } as VmRow; // changes here are plain values, not operations on them
-  const state = next.deletedAt ? 'DELETED' : stateOf(next.observed, next.operationVerb as VmVerb | null);
-  const isNews = shown({ ...next, state }) !== shown(before);
+  const state = next.deletedAt ? 'DELETED' : stateOf(next.observed, next.operationVerb as HoldingVerb | null);
+  const isNews = how.isNews === true || shown({ ...next, state }) !== shown(before);
   const generation = before.generation + (isNews ? 1 : 0);
   const after = await tx.vm.update({ where: { id: before.id }, data: { ...change, state, generation } });
   if (isNews) {
     await emit(tx, {
-      type: type ?? 'vm.changed',
+      type: how.type ?? 'vm.changed',
       entityId: after.id as VmId,
       tenantId: after.tenantId as TenantId,
       before: factsOf(before),
@@ -97,17 +98,28 @@ export async function recordObservation(database: Database, hostId: HostId, vmId
     const expected = seen.observed === 'MISSING' && vm.operationVerb === 'create';
     const change = expected ? null : changeByObservation(vm, seen);
     if (!change) return;
-    const drifted = change.observed !== undefined && change.observed !== vm.observed && isDrift(seen.observed, vm.desiredState, vm.operationVerb as VmVerb | null);
-    await changeVm(tx, vm, change, drifted ? 'vm.drifted' : undefined);
+    const drifted = change.observed !== undefined && change.observed !== vm.observed && isDrift(seen.observed, vm.desiredState, vm.operationVerb as HoldingVerb | null);
+    await changeVm(tx, vm, change, { type: drifted ? 'vm.drifted' : undefined });
   });
 }
 
 /** A step of the operation in flight reports; with `ends`, the VM is at rest again, where it should be or elsewhere. */
-export async function recordStepObservation(tx: Tx, vmId: VmId, seen: Observation, ends: boolean): Promise<void> {
+export async function recordStepObservation(tx: Tx, vmId: VmId, seen: Observation, ends: boolean, isNews = false): Promise<void> {
   const vm = await lockVm(tx, vmId);
   const change = { ...changeByObservation(vm, seen), ...(ends ? { operationId: null, operationVerb: null, forceStop: false } : {}) };
   const drifted = ends && isDrift((change.observed ?? vm.observed) as VmRow['observed'], vm.desiredState, null); // a plain value, as in changeVm
-  await changeVm(tx, vm, change, drifted ? 'vm.drifted' : undefined);
+  await changeVm(tx, vm, change, { type: drifted ? 'vm.drifted' : undefined, ...(isNews ? { isNews } : {}) });
+}
+
+/**
+ * A migration has ended: the VM is its target's, as that host sees it. Observations are in the order of one host, so those
+ * of the old one count for nothing.
+ */
+export async function moveVm(tx: Tx, vmId: VmId, hostId: HostId, seen: Observation): Promise<void> {
+  const vm = await lockVm(tx, vmId);
+  if (vm.hostId !== null) await releaseClaim(tx, vm.hostId, vm); // the target's was made with the migration
+  const believed = changeByObservation({ ...vm, observedEpoch: 0n, observedSeq: 0n }, seen);
+  await changeVm(tx, vm, { ...believed, hostId, migrationHostId: null, operationId: null, operationVerb: null });
 }
 
 /** Takes the VM for an operation: its state becomes the verb's until the operation ends. */
