@@ -1,0 +1,7 @@
+import { toSubgraphSchema } from '@novacron/graphql';
+import { builder } from './context.ts';
+import './network.ts';
+import './security-group.ts';
+import './vm.ts';
+
+export const schema = toSubgraphSchema(builder);

@@ -1,0 +1,109 @@
+import { DomainError } from '@novacron/core';
+import { formatCidr, isUnicast, parseAddress, parseCidr } from './cidr.ts';
+
+/** What is accepted of networks, NICs and security groups: pure. */
+export const LIMITS = {
+  prefix: { largest: 16, smallest: 29 },
+  /** VXLAN's network identifiers have 24 bits (RFC 7348). */
+  vni: { least: 1, most: 2 ** 24 - 1 },
+  rules: { most: 100 },
+  groupsOfNic: { most: 5 },
+  groupsOfTenant: { most: 500 },
+  networksOfTenant: { most: 200 },
+  nicsOfVm: { most: 16 },
+  description: { most: 255 },
+  idempotencyKey: { most: 255 },
+} as const;
+
+/** 1,500 of Ethernet less what VXLAN wraps around a frame (RFC 7348): 20 IPv4, 8 UDP, 8 VXLAN, 14 Ethernet. */
+export const OVERLAY_MTU = 1450;
+
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+
+const bad = (field: string, message: string): never => {
+  throw new DomainError('BAD_USER_INPUT', message, { field });
+};
+
+export const checkName = (name: string, field = 'name'): string =>
+  NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
+
+/** The range of a network, in its usual form. */
+export function checkNetworkCidr(text: string, field = 'cidr'): string {
+  const cidr = parseCidr(text);
+  if (!cidr) return bad(field, 'A range is written like 10.1.0.0/24.');
+  if (cidr.hostBits) return bad(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`);
+  const { largest, smallest } = LIMITS.prefix;
+  if (cidr.prefix < largest || cidr.prefix > smallest) return bad(field, `A network has a range from /${largest} to /${smallest}.`);
+  return isUnicast(cidr) ? formatCidr(cidr) : bad(field, 'Guests can\'t have addresses of this range: it is loopback, link-local, multicast or reserved.');
+}
+
+/** In lower case. A group address (the lowest bit of the first byte) can't be a NIC's own (IEEE 802). */
+export function checkMac(text: string, field = 'mac'): string {
+  const mac = text.toLowerCase();
+  if (!MAC.test(mac)) return bad(field, 'A MAC address is written like 52:54:00:12:34:56.');
+  if (Number.parseInt(mac.slice(0, 2), 16) % 2 === 1 || mac === '00:00:00:00:00:00') return bad(field, 'This MAC address stands for no single NIC.');
+  return mac;
+}
+
+export const checkAddress = (text: string, field = 'address'): string =>
+  parseAddress(text) === null ? bad(field, 'An address is written like 10.1.0.5.') : text;
+
+export const RULE_DIRECTIONS = ['INGRESS', 'EGRESS'] as const;
+export const RULE_PROTOCOLS = ['TCP', 'UDP', 'ICMP', 'ANY'] as const;
+
+/** What a security group lets through. */
+export interface CheckedRule {
+  direction: (typeof RULE_DIRECTIONS)[number];
+  protocol: (typeof RULE_PROTOCOLS)[number];
+  portFrom: number | null;
+  portTo: number | null;
+  /** The other side; null: anyone. */
+  cidr: string | null;
+}
+
+export interface RuleInput {
+  direction: CheckedRule['direction'];
+  protocol: CheckedRule['protocol'];
+  portFrom?: number | null | undefined;
+  portTo?: number | null | undefined;
+  cidr?: string | null | undefined;
+}
+
+export function checkRules(rules: readonly RuleInput[]): CheckedRule[] {
+  if (rules.length > LIMITS.rules.most) bad('rules', `A security group has at most ${LIMITS.rules.most} rules.`);
+  return rules.map((rule, index) => checkRule(rule, `rules.${index}`));
+}
+
+function checkRule({ direction, protocol, portFrom, portTo, cidr }: RuleInput, field: string): CheckedRule {
+  const from = portFrom ?? portTo ?? null;
+  const to = portTo ?? portFrom ?? null;
+  const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
+  if (from !== null && to !== null) {
+    if (protocol !== 'TCP' && protocol !== 'UDP') bad(`${field}.portFrom`, `${protocol} has no ports.`);
+    if (!isPort(from)) bad(`${field}.portFrom`, 'A port is between 1 and 65535.');
+    if (!isPort(to)) bad(`${field}.portTo`, 'A port is between 1 and 65535.');
+    if (from > to) bad(`${field}.portTo`, 'Ports go from the smaller to the larger.');
+  }
+  return { direction, protocol, portFrom: from, portTo: to, cidr: cidr == null ? null : checkRuleCidr(cidr, `${field}.cidr`) };
+}
+
+/** Any range, or one address. */
+function checkRuleCidr(text: string, field: string): string {
+  const cidr = parseCidr(text.includes('/') ? text : `${text}/32`);
+  if (!cidr) return bad(field, 'A range is written like 10.1.0.0/24, an address like 10.1.0.5.');
+  return cidr.hostBits ? bad(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`) : formatCidr(cidr);
+}
+
+export function checkDescription(text: string): string {
+  if (text.length > LIMITS.description.most) bad('description', `This has at most ${LIMITS.description.most} characters.`);
+  // oxlint-disable-next-line no-control-regex -- they are what it is about
+  return text.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text) ? text : bad('description', 'This text has characters that can not be stored.');
+}
+
+export function checkIdempotencyKey(key: string): string {
+  const { most } = LIMITS.idempotencyKey;
+  // oxlint-disable-next-line no-control-regex -- they are what it is about
+  const isPlain = key.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(key);
+  return key.length >= 1 && key.length <= most && isPlain ? key : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters, none of them a control character.`);
+}
