@@ -7,6 +7,7 @@ export { declareStep, type StepDeclaration } from './step.ts';
 export * as vmsSteps from './vms.ts';
 export * as storageSteps from './storage.ts';
 export * as networkSteps from './network.ts';
+export * as migrationSteps from './migration.ts';
 export type { Device, DiskDevice, NicDevice } from './devices.ts';
 export {
   can,

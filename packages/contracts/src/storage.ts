@@ -20,6 +20,12 @@ export const UNLOCK_DISKS = declareStep<DisksInput>()({ name: 'storage.unlock-di
 /** On the VM's host, after its domain is gone: seed and boot disk are deleted, other volumes are free, secrets are gone. */
 export const DROP_DISKS = declareStep<DisksInput & { keepVolumes: boolean }>()({ name: 'storage.drop-disks', undoable: false });
 
+/** What storage.hold_migration answers. */
+export interface HeldMigration {
+  /** The disks that are to be copied, by what the guest finds them as ("vda"); the others are on storage that both hosts share. */
+  copied: string[];
+}
+
 interface MigrationInput extends DisksInput {
   migrationId: MigrationId;
 }

@@ -1,4 +1,4 @@
 export { createBuilder, entityStub, toSubgraphSchema, type Builder } from './builder.ts';
 export { byId, byIdDescending, connectionType, cursorId, forwardArguments, PAGE_SIZE, pageArguments, parsePage, toConnection, type Connection, type Page, type PageArguments } from './connection.ts';
 export { parseByteSize, parseDateTime } from './scalars.ts';
-export { hostStateEnum, metricsTypes, operationStateEnum, sharedSdl, vmFilterInput, vmStateEnum } from './shared.ts';
+export { hostStateEnum, metricsTypes, migrationStateEnum, operationErrorType, operationStateEnum, sharedSdl, vmFilterInput, vmStateEnum } from './shared.ts';

@@ -1,15 +1,18 @@
 import {
   HOST_STATES,
+  MIGRATION_STATES,
   OPERATION_STATES,
   VM_STATES,
   type HostSample,
   type HostState,
+  type MigrationState,
   type OperationState,
   type RequestContext,
   type VmSample,
   type VmState,
 } from '@novacron/contracts';
 import { printSubgraphSchema } from '@apollo/subgraph';
+import type { ErrorRecord } from '@novacron/core';
 import { isTypeSystemExtensionNode, parse, print } from 'graphql';
 import { createBuilder, entityStub, toSubgraphSchema, type Builder } from './builder.ts';
 
@@ -53,6 +56,21 @@ const OPERATION_STATE_DESCRIPTIONS: Record<OperationState, string> = {
   CANCELLED: 'Cancelled, and nothing is left of it.',
 };
 
+const MIGRATION_STATE_DESCRIPTIONS: Record<MigrationState, string> = {
+  QUEUED: 'Durable, not begun.',
+  CHECKING: 'Both hosts are asked whether the VM can move.',
+  PREPARING: 'Its networks and disks are being made ready on the target.',
+  COPYING_DISKS: 'Its disks are being copied.',
+  COPYING_MEMORY: 'Its memory is being copied while it runs.',
+  SWITCHING: 'It is held for the last of its memory, then runs on the target.',
+  COMPLETING: 'It is on the target; what is left on the source is being removed.',
+  SUCCEEDED: 'It is on the target, and nothing of it on the source.',
+  FAILED: 'Nothing had been done; the VM is where it was. See error.',
+  CANCELLING: 'Cancelled; what was begun is being undone.',
+  CANCELLED: 'Cancelled; the VM is where it was.',
+  ROLLED_BACK: 'It failed and what had been done was undone; the VM is where it was. See error.',
+};
+
 const described = <Name extends string>(descriptions: Record<Name, string>, names: readonly Name[]) =>
   // Pothos wants one literal type per value; the record above is complete by its type
   Object.fromEntries(names.map((name) => [name, { description: descriptions[name] }])) as Record<Name, { description: string }>;
@@ -75,6 +93,12 @@ export const operationStateEnum = <C extends RequestContext>(builder: Builder<C>
     values: described(OPERATION_STATE_DESCRIPTIONS, OPERATION_STATES),
   });
 
+export const migrationStateEnum = <C extends RequestContext>(builder: Builder<C>) =>
+  builder.enumType('MigrationState', {
+    description: 'How far a migration has come. SUCCEEDED, FAILED, CANCELLED and ROLLED_BACK are final.',
+    values: described(MIGRATION_STATE_DESCRIPTIONS, MIGRATION_STATES),
+  });
+
 export const vmFilterInput = <C extends RequestContext>(
   builder: Builder<C>,
   states: ReturnType<typeof vmStateEnum<C>>,
@@ -91,6 +115,18 @@ export const vmFilterInput = <C extends RequestContext>(
   });
 
 const shareable = { directives: [{ name: 'shareable', args: {} }] as never }; // see connection.ts
+
+export const operationErrorType = <C extends RequestContext>(builder: Builder<C>) =>
+  builder.objectRef<ErrorRecord>('OperationError').implement({
+    description: 'Why something was not done.',
+    ...shareable,
+    fields: (t) => ({
+      code: t.exposeString('code', { description: 'What kind of failure: one of the codes that extensions.code can have.' }),
+      message: t.exposeString('message', { description: 'One sentence for a person.' }),
+      field: t.string({ nullable: true, description: 'The input at fault.', resolve: (error) => error.field ?? null }),
+      retryable: t.exposeBoolean('retryable', { description: 'May the same request succeed when it is sent again later?' }),
+    }),
+  });
 
 export function metricsTypes<C extends RequestContext>(
   builder: Builder<C>,
@@ -141,6 +177,7 @@ export function sharedSdl(): string {
   builder.queryType({ fields: (t) => ({ nothing: t.boolean({ nullable: true, resolve: () => null }) }) });
   vmFilterInput(builder, vmStateEnum(builder));
   operationStateEnum(builder);
+  migrationStateEnum(builder);
   metricsTypes(builder, entityStub(builder, 'Vm', 'A VM.'), entityStub(builder, 'Host', 'A host.'));
   const { definitions } = parse(printSubgraphSchema(toSubgraphSchema(builder)));
   return definitions

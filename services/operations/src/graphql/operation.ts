@@ -1,6 +1,5 @@
-import { connectionType, entityStub, operationStateEnum, pageArguments } from '@novacron/graphql';
+import { connectionType, entityStub, operationErrorType, operationStateEnum, pageArguments } from '@novacron/graphql';
 import { requireViewer } from '@novacron/contracts';
-import type { ErrorRecord } from '@novacron/core';
 import { listOperations } from '../directory.ts';
 import { canCancel, STEP_STATES, viewOperation, type OperationRecord, type StepRecord } from '../rules.ts';
 import { builder } from './context.ts';
@@ -9,16 +8,7 @@ const OperationState = operationStateEnum(builder);
 const User = entityStub(builder, 'User', 'A user.');
 const Tenant = entityStub(builder, 'Tenant', 'A tenant.');
 
-const OperationError = builder.objectRef<ErrorRecord>('OperationError').implement({
-  description: 'Why something was not done.',
-  shareable: true,
-  fields: (t) => ({
-    code: t.exposeString('code', { description: 'What kind of failure: one of the codes that extensions.code can have.' }),
-    message: t.exposeString('message', { description: 'One sentence for a person.' }),
-    field: t.string({ nullable: true, description: 'The input at fault.', resolve: (error) => error.field ?? null }),
-    retryable: t.exposeBoolean('retryable', { description: 'May the same request succeed when it is sent again later?' }),
-  }),
-});
+const OperationError = operationErrorType(builder);
 
 const OperationStep = builder.objectRef<StepRecord>('OperationStep').implement({
   description: 'One step of an operation: done as a whole, and undone as a whole if a later one fails.',

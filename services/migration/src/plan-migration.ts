@@ -1,0 +1,34 @@
+import { networkSteps, storageSteps, vmsSteps } from '@novacron/contracts';
+import type { HostId, MigrationId } from '@novacron/core';
+import { plan, type PlannedStep } from '@novacron/operations';
+import { CHECK_SOURCE, CHECK_TARGET, HOLD, MOVE } from './operations/declarations.ts';
+
+interface PlanOptions {
+  migrationId: MigrationId;
+  held: vmsSteps.HeldVm;
+  targetHostId: HostId;
+  targetUri: string;
+  has: { disks: boolean; nics: boolean };
+}
+
+/** A migration from end to end; a VM without disks, or without networks, needs fewer steps. */
+export function planMigration({ migrationId, held, targetHostId, targetUri, has }: PlanOptions): PlannedStep[] {
+  const { vmId } = held.hold;
+  const input = { migrationId, vmId };
+  const source = { hostId: held.hostId };
+  const target = { hostId: targetHostId };
+  return [
+    plan(HOLD, input, { done: true }),
+    plan(vmsSteps.HOLD, held.hold, { done: true }),
+    ...(has.disks ? [plan(storageSteps.HOLD_MIGRATION, input, { done: true })] : []),
+    plan(CHECK_SOURCE, input, source),
+    plan(CHECK_TARGET, input, target),
+    ...(has.nics ? [plan(networkSteps.MIGRATE_IN, { ...input, hostId: targetHostId }, target)] : []),
+    ...(has.disks ? [plan(storageSteps.MIGRATE_IN, input, target)] : []),
+    plan(MOVE, { ...input, targetUri, targetHostId }, source),
+    plan(vmsSteps.CLEAN_SOURCE, { vmId }, source),
+    ...(has.nics ? [plan(networkSteps.MIGRATE_OUT, { ...input, hostId: held.hostId }, source)] : []),
+    ...(has.disks ? [plan(storageSteps.MIGRATE_OUT, input, source)] : []),
+    plan(vmsSteps.MOVED, { vmId, hostId: targetHostId, migrationId }, target),
+  ];
+}

@@ -1,0 +1,41 @@
+import { fromLibvirt, type AttachHost } from '@novacron/agent';
+import type { HostId } from '@novacron/core';
+import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@novacron/operations';
+import type { RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+import { inTransaction, type Database, type Tx } from './database.ts';
+import { holdStep } from './operations/hold.ts';
+
+export interface WorkerContext {
+  database: Database;
+  bells: Bells;
+  redis: RedisOptions;
+  logger: Logger;
+  /** Wraps each step: for tests. */
+  disturb(step: AnyStep<Tx>): AnyStep<Tx>;
+}
+
+/** The queue of the steps that need no host. */
+export const startServiceWorker = (context: WorkerContext): OperationsWorker => work(context, null, [holdStep]);
+
+/** What this service runs beside a host: the queue of its steps, and who looks for VMs that arrive. */
+export const attachHost =
+  (context: WorkerContext): AttachHost =>
+  (agent) => {
+    const worker = work(context, { id: agent.host.id, epoch: agent.epoch }, []);
+    return { close: (options) => worker.close(options) };
+  };
+
+function work({ database, bells, redis, logger, disturb }: WorkerContext, host: { id: HostId; epoch: number } | null, steps: readonly AnyStep<Tx>[]): OperationsWorker {
+  return startWorker<Tx>({
+    service: 'migration',
+    host,
+    steps: steps.map(disturb),
+    sql: database,
+    transaction: (body) => inTransaction(database, body),
+    bells,
+    redis,
+    logger,
+    toDomainError: fromLibvirt,
+  });
+}
