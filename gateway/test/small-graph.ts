@@ -1,7 +1,7 @@
 import { printSubgraphSchema } from '@apollo/subgraph';
 import { DomainError, newId, type HostId, type TenantId, type UserId, type VmId } from '@novacron/core';
 import { requireInTenant, requireViewer, seesTenant, type RequestContext, type Subgraph, type VmFacts } from '@novacron/contracts';
-import { createBuilder, entityStub, metricsTypes, operationStateEnum, toSubgraphSchema, vmFilterInput, vmStateEnum } from '@novacron/graphql';
+import { createBuilder, entityStub, metricsTypes, migrationStateEnum, operationStateEnum, toSubgraphSchema, vmFilterInput, vmStateEnum } from '@novacron/graphql';
 import { composeSupergraph, eventsSdl } from '../src/gateway.ts';
 
 export interface VmRow extends VmFacts {
@@ -79,9 +79,20 @@ function vmsSubgraph(world: World): Subgraph {
     }),
   });
   builder.asEntity(Operation, { key: builder.selection<{ id: string }>('id'), resolveReference: ({ id }) => ({ id, kind: 'vm.start', state: 'QUEUED', progress: 0 }) as const });
+  const Migration = builder.objectRef<{ id: string }>('Migration').implement({
+    description: 'A move under way.',
+    fields: (t) => ({
+      id: t.exposeID('id', { description: 'Its id.' }),
+      state: t.field({ type: migrationStateEnum(builder), description: 'Its state.', directives: shareable, resolve: () => 'QUEUED' as const }),
+      progress: t.float({ description: 'Its progress.', directives: shareable, resolve: () => 0 }),
+      mode: t.string({ description: 'How it goes.', resolve: () => 'LIVE' }),
+    }),
+  });
+  builder.asEntity(Migration, { key: builder.selection<{ id: string }>('id'), resolveReference: ({ id }) => ({ id }) });
   builder.queryType({
     description: 'What can be asked.',
     fields: (t) => ({
+      migration: t.field({ type: Migration, nullable: true, description: 'A migration.', resolve: () => null }),
       vm: t.field({
         type: Vm,
         nullable: true,

@@ -1,4 +1,4 @@
-import { newId, type OperationId, type TenantId } from '@novacron/core';
+import { newId, type MigrationId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { eventually } from '@novacron/testkit';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -128,6 +128,27 @@ describe('operationChanged', () => {
     expect(payload?.data).toEqual({ operationChanged: { id, kind: 'vm.start', state: 'RUNNING', progress: 0.5, cancellable: true } });
     await all.until(2);
     expect([one.payloads.length, all.payloads.length]).toEqual([1, 2]);
+  });
+});
+
+describe('migrationProgress', () => {
+  it("shows each state of one of one's own tenants' migrations, in order", async () => {
+    const id = newId<MigrationId>();
+    const client = await connect();
+    const query = 'subscription ($id: ID!) { migrationProgress(id: $id) { id state progress mode } }';
+    const own = await subscribed(() => client.subscribe(query, { id }));
+    const foreign = newId<MigrationId>();
+    const other = await subscribed(() => client.subscribe(query, { id: foreign }));
+    const after = { vmId: newId<VmId>(), state: 'COPYING_MEMORY', progress: 0.5 } as const;
+    fixture.log.append({ type: 'migration.changed', tenantId: newId<TenantId>(), entityId: foreign, after });
+    fixture.log.append({ type: 'migration.changed', tenantId: fixture.tenant, entityId: id, after });
+    fixture.log.append({ type: 'migration.changed', tenantId: fixture.tenant, entityId: id, after: { ...after, state: 'SUCCEEDED', progress: 1 } });
+    const payloads = await own.until(2);
+    expect(payloads.map(({ data }) => data)).toEqual([
+      { migrationProgress: { id, state: 'COPYING_MEMORY', progress: 0.5, mode: 'LIVE' } },
+      { migrationProgress: { id, state: 'SUCCEEDED', progress: 1, mode: 'LIVE' } },
+    ]);
+    expect(other.payloads).toEqual([]);
   });
 });
 

@@ -30,6 +30,13 @@ const OWN_SDL = /* GraphQL */ `
       "First all that happened after this cursor, then what happens next."
       after: String
     ): Operation! @provides(fields: "kind state progress")
+    "Every change of a migration: its state, and how far it has come."
+    migrationProgress(
+      "The migration. An id that you can't see says nothing."
+      id: ID!
+      "First all that happened after this cursor, then what happens next."
+      after: String
+    ): Migration! @provides(fields: "state progress")
     "What VMs use, as their hosts measure it; the latest sample of each VM at once."
     vmMetrics(
       "Of these VMs only."
@@ -81,6 +88,16 @@ const OWN_SDL = /* GraphQL */ `
     "How far it has come."
     state: OperationState! @external
     "Share of its steps that are done, 0..1."
+    progress: Float! @external
+  }
+
+  "A move of a VM from one host to another."
+  type Migration @key(fields: "id", resolvable: false) {
+    "Its id."
+    id: ID!
+    "How far it has come."
+    state: MigrationState! @external
+    "Share of what is to be sent that was sent, 0..1."
     progress: Float! @external
   }
 

@@ -53,6 +53,7 @@ const matchesFilter = (filter: VmFilter, vm: VmFacts, tenantId: string | null): 
 
 type VmEventRecord = Extract<EventRecord, { type: `vm.${string}` }>;
 type OperationEventRecord = Extract<EventRecord, { type: 'operation.changed' }>;
+type MigrationEventRecord = Extract<EventRecord, { type: 'migration.changed' }>;
 
 const vmChanged: EventStream = {
   source: 'events',
@@ -83,6 +84,18 @@ const operationChanged: EventStream = {
   },
 };
 
+const migrationProgress: EventStream = {
+  source: 'events',
+  noun: 'migration',
+  permission: 'migration:read',
+  ids: (args) => idsOf([args['id']]),
+  shows: (event, _args, viewer) => seesEvent(viewer, 'migration:read', event),
+  value(event) {
+    const { entityId, after } = event as MigrationEventRecord; // the hub hands over events of this noun only
+    return { id: entityId, ...after };
+  },
+};
+
 const vmMetrics: SampleStream = {
   source: 'samples',
   kind: 'vm',
@@ -102,7 +115,7 @@ const hostMetrics: SampleStream = {
 };
 
 /** Every field of Subscription, by its name; a test compares them with the schema. */
-export const STREAMS: Readonly<Record<string, EventStream | SampleStream>> = { vmChanged, operationChanged, vmMetrics, hostMetrics };
+export const STREAMS: Readonly<Record<string, EventStream | SampleStream>> = { vmChanged, operationChanged, migrationProgress, vmMetrics, hostMetrics };
 
 /** The viewer, if it may subscribe to anything of this kind. */
 export const requireStream = (stream: EventStream | SampleStream, viewer: Viewer | null): Viewer =>
