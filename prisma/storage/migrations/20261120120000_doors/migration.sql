@@ -185,10 +185,11 @@ CREATE FUNCTION hosts_for_vm_disks(p_vm uuid, p_copy boolean) RETURNS TABLE (hos
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = storage, pg_temp AS $$
   SELECT f.id, (SELECT d.reason FROM disks_elsewhere(p_vm, f.id, p_copy) d WHERE d.reason IS NOT NULL LIMIT 1) FROM vms.host_facts() f $$;
 
--- Claims what a migration needs on its target. The VM is held by the caller. INVALID_STATE, NO_CAPACITY (hostId).
-CREATE FUNCTION hold_migration(p_vm uuid, p_migration uuid, p_target uuid, p_copy boolean) RETURNS void
+-- Claims what a migration needs on its target. The VM is held by the caller. Answers HeldMigration of packages/contracts.
+-- INVALID_STATE, NO_CAPACITY (hostId).
+CREATE FUNCTION hold_migration(p_vm uuid, p_migration uuid, p_target uuid, p_copy boolean) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = storage, pg_temp AS $$
-DECLARE d record;
+DECLARE d record; v_target text; v_copied jsonb := '[]';
 BEGIN
   PERFORM FROM volume v WHERE v.vm_id = p_vm ORDER BY v.id FOR UPDATE;
   FOR d IN SELECT * FROM disks_elsewhere(p_vm, p_target, p_copy) LOOP
@@ -196,8 +197,12 @@ BEGIN
     IF d.pool_id IS NULL THEN CONTINUE; END IF;
     PERFORM claim_room(d.pool_id, d.size, 'hostId');
     IF d.is_seed THEN UPDATE seed SET target_pool_id = d.pool_id WHERE vm_id = p_vm;
-    ELSE UPDATE volume SET target_pool_id = d.pool_id WHERE id = d.volume_id; END IF;
+    ELSE
+      UPDATE volume SET target_pool_id = d.pool_id WHERE id = d.volume_id RETURNING target INTO v_target;
+      v_copied := v_copied || to_jsonb(v_target);
+    END IF;
   END LOOP;
+  RETURN jsonb_build_object('copied', v_copied);
 END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA storage FROM PUBLIC;
