@@ -7,12 +7,23 @@ import { join } from 'node:path';
 import { printSubgraphSchema } from '@apollo/subgraph';
 import { checkKeys, composeSupergraph, eventsSdl } from '@novacron/gateway';
 import { identitySchema } from '@novacron/service-identity';
+import { migrationSchema } from '@novacron/service-migration';
 import { monitoringSchema } from '@novacron/service-monitoring';
+import { networkSchema } from '@novacron/service-network';
 import { operationsSchema } from '@novacron/service-operations';
+import { storageSchema } from '@novacron/service-storage';
 import { vmsSchema } from '@novacron/service-vms';
 
 const root = join(import.meta.dirname, '..');
-const services = { identity: identitySchema, monitoring: monitoringSchema, operations: operationsSchema, vms: vmsSchema };
+const services = {
+  identity: identitySchema,
+  migration: migrationSchema,
+  monitoring: monitoringSchema,
+  network: networkSchema,
+  operations: operationsSchema,
+  storage: storageSchema,
+  vms: vmsSchema,
+};
 
 const sdls: Record<string, string> = { events: eventsSdl() };
 const files: Record<string, string> = { 'gateway/schema.graphql': `${sdls['events']?.trimEnd()}\n` };

@@ -15,7 +15,7 @@ export type Part = (typeof PARTS)[number];
 
 const ARGUMENTS: Record<Part, readonly string[]> = {
   identity: ['--roles', 'identity'],
-  core: ['--roles', 'vms,operations'],
+  core: ['--roles', 'vms,storage,network,migration,operations'],
   monitoring: ['--roles', 'monitoring'],
   gateway: ['--roles', 'gateway'],
   agent: ['--roles', 'agent', '--host', 'hv1'],
@@ -24,10 +24,10 @@ const ARGUMENTS: Record<Part, readonly string[]> = {
 /** The logins of each part: no more of the database than it needs. Identity comes first, and makes the tables as their owner. */
 const LOGINS: Record<Part, readonly ServiceRole[]> = {
   identity: [],
-  core: ['vms', 'operations'],
+  core: ['vms', 'storage', 'network', 'migration', 'operations'],
   monitoring: ['monitoring'],
   gateway: ['gateway'],
-  agent: ['agent', 'vms', 'monitoring'],
+  agent: ['agent', 'vms', 'storage', 'network', 'migration', 'monitoring'],
 };
 
 export interface Fleet {
@@ -90,6 +90,9 @@ export async function startFleet(): Promise<Fleet> {
       NOVACRON_INTERNAL_KEY_DIR: name === 'gateway' ? gatewayKeys : subgraphKeys,
       NOVACRON_IDENTITY_URL: urlOf('identity'),
       NOVACRON_VMS_URL: urlOf('core'),
+      NOVACRON_STORAGE_URL: urlOf('core'),
+      NOVACRON_NETWORK_URL: urlOf('core'),
+      NOVACRON_MIGRATION_URL: urlOf('core'),
       NOVACRON_OPERATIONS_URL: urlOf('core'),
       NOVACRON_MONITORING_URL: urlOf('monitoring'),
       [name === 'gateway' ? 'NOVACRON_PORT' : 'NOVACRON_SUBGRAPH_PORT']: ports.get(name) ?? '0',

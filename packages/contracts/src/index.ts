@@ -5,6 +5,7 @@ export type { Authenticator, Subgraph } from './service.ts';
 export { HOST_STATES, MIGRATION_STATES, OPERATION_STATES, VM_STATES, type HostState, type MigrationState, type OperationState, type VmState } from './states.ts';
 export { declareStep, type StepDeclaration } from './step.ts';
 export * as vmsSteps from './vms.ts';
+export type { HeldVm } from './vms.ts';
 export * as storageSteps from './storage.ts';
 export * as networkSteps from './network.ts';
 export * as migrationSteps from './migration.ts';

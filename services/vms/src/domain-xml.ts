@@ -57,7 +57,8 @@ export function defineXml({ vmId, tenantId, name, vcpus, memory, boot, devices, 
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <controller type='usb' model='none'/>${PORT.repeat(devices.length + SPARE_PORTS)}
+    <controller type='usb' model='none'/>
+    <controller type='pci' index='0' model='pcie-root'/>${PORT.repeat(devices.length + SPARE_PORTS)}
     <serial type='pty'><target port='0'/></serial>
     <console type='pty'><target type='serial' port='0'/></console>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>

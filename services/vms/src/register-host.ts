@@ -38,9 +38,9 @@ function checkUri(uri: string, field: 'uri' | 'migrationUri'): { driver: string;
     const reason = error instanceof Unsupported || error instanceof InvalidRequest ? error.message : '';
     return refuse(`${reason} NovaCron reaches ${EXAMPLES}.`.trim(), error);
   }
-  const odd = [...new URL(uri).searchParams.keys()].find((name) => !PARAMETERS.has(name));
+  const odd = [...(URL.parse(uri)?.searchParams.keys() ?? [])].find((name) => !PARAMETERS.has(name));
   if (odd !== undefined) return refuse(`Of parameters, a URI here has only ${[...PARAMETERS].join(' and ')}.`);
-  const { protocol, pathname } = new URL(address.driverUri);
+  const { protocol, pathname } = URL.parse(address.driverUri) ?? { protocol: '', pathname: '' };
   const driver = protocol.replace(':', '');
   return DRIVERS[driver]?.includes(pathname) === true ? { driver, transport: address.transport } : refuse(`This is no hypervisor that NovaCron knows: it reaches ${EXAMPLES}.`);
 }

@@ -38,13 +38,35 @@ describe('registerHost', () => {
     ['uri', { uri: 'here' }],
     ['uri', { uri: '' }],
     ['uri', { uri: 'http://example.org/' }],
-    ['uri', { uri: 'qemu+ssh://example.org/system' }],
-    ['uri', { uri: 'qemu+tls://example.org/system' }],
+    ['uri', { uri: 'qemu+libssh2://example.org/system' }],
+    ['uri', { uri: 'qemu+ssh://-oProxyCommand=x/system' }],
+    ['uri', { uri: 'qemu+tls://example.org/system?pkipath=/etc' }],
+    ['uri', { uri: 'qemu+ssh://example.org/system?command=/bin/sh' }],
+    ['uri', { uri: 'qemu+unix:///system?socket=/nowhere&host=a' }],
+    ['uri', { uri: 'qemu+tcp://example.org/embed' }],
+    ['uri', { uri: 'test:///etc/passwd' }],
+    ['migrationUri', { migrationUri: 'qemu:///system' }],
+    ['migrationUri', { migrationUri: 'qemu+unix:///system?socket=/nowhere' }],
+    ['migrationUri', { migrationUri: 'qemu+tls://example.org/system?no_verify=1' }],
+    ['overlayAddress', { overlayAddress: 'example.org' }],
     ['labels', { labels: ['a'] }],
     ['labels', { labels: { zone: { a: 1 } } }],
     ['labels', { labels: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`l${index}`, index])) }],
   ])('refuses a bad %s: %j', async (field, input) => {
     expect(await attempt(vms, () => register(admin, input))).toMatchObject(refused({ code: 'BAD_USER_INPUT', field }));
+  });
+
+  it.each([
+    ['qemu+tls://hv9.example.org/system', true],
+    ['qemu+tcp://10.0.0.9/system', false],
+    ['qemu+ssh://root@hv9.example.org:2222/system?keyfile=/etc/keys/id', false],
+  ])('takes the migrationUri %s: encrypted %s', async (migrationUri, migrationEncrypted) => {
+    const name = `to-${migrationUri.slice(5, 8)}`;
+    const { data } = await vms.ask(admin, 'mutation ($input: RegisterHostInput!) { registerHost(input: $input) { migrationUri migrationEncrypted } }', {
+      input: { name, uri: `qemu+unix:///system?socket=/${name}`, migrationUri },
+    });
+    expect(data['registerHost']).toEqual({ migrationUri, migrationEncrypted });
+    await vms.sql('DELETE FROM vms.host WHERE name = $1', [name]);
   });
 
   it('takes a name and a URI once, also at once', async () => {
