@@ -11,6 +11,8 @@ const NEEDED = [
   { program: 'libvirtd', packages: ['libvirt-daemon', 'libvirt-daemon-system'] },
   { program: 'virsh', packages: ['libvirt-clients'] },
   { program: 'redis-server', packages: ['redis-server'] },
+  { program: 'ssh', packages: ['openssh-client'] }, // libvirt on other machines, qemu+ssh://
+  { program: 'openssl', packages: ['openssl'] }, // npm run pki
 ];
 
 const NEEDED_BY_GUEST = [
@@ -20,6 +22,8 @@ const NEEDED_BY_GUEST = [
 
 const NEEDED_BY_TESTS = [
   { program: 'ip', packages: ['iproute2'] },
+  { program: 'sshd', packages: ['openssh-server'] },
+  { program: 'nc', packages: ['netcat-openbsd'] },
   { program: 'chromium', packages: ['chromium'] },
 ];
 
@@ -62,9 +66,10 @@ export async function installDebianPackages({ withTests, withGuest }) {
     console.error(`  ${WITHOUT}`);
     return;
   }
-  if (packages.includes('redis-server') && hasSystemd()) {
-    // We want its program, not a second Redis on TCP port 6379 from the next boot on.
-    await run('systemctl', ['disable', 'redis-server']).catch((error) => console.error(`  ${error.message}`));
+  // We want their programs: not a second Redis on TCP port 6379 from the next boot on, nor a machine that can be logged in to.
+  const unwanted = [...(packages.includes('redis-server') ? ['redis-server'] : []), ...(packages.includes('openssh-server') ? ['ssh.service', 'ssh.socket'] : [])];
+  if (unwanted.length > 0 && hasSystemd()) {
+    await run('systemctl', ['disable', ...unwanted]).catch((error) => console.error(`  ${error.message}`));
   }
 }
 
@@ -72,13 +77,13 @@ const hasSystemd = () => existsSync('/run/systemd/system');
 
 /**
  * Debian starts a service as soon as its package is installed, unless policy-rc.d says no (exit 101; see
- * https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). The Redis service is never
- * wanted; libvirt's is, where systemd looks after it. A policy that is already there stays as it is.
+ * https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). The services of Redis and
+ * sshd are never wanted; libvirt's is, where systemd looks after it. A policy that is already there stays as it is.
  */
 async function withServicesHeld(work) {
   const policy = '/usr/sbin/policy-rc.d';
   if (existsSync(policy)) return work();
-  const denied = hasSystemd() ? 'redis*' : '*';
+  const denied = hasSystemd() ? 'redis*|ssh*' : '*';
   writeFileSync(policy, `#!/bin/sh\n# NovaCron's setup installs packages; removed when it is done.\ncase "$1" in ${denied}) exit 101 ;; esac\nexit 0\n`);
   chmodSync(policy, 0o755);
   const remove = () => rmSync(policy, { force: true });

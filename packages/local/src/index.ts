@@ -9,6 +9,7 @@ export {
   prepareDataDirectory,
 } from './data-dir.ts';
 export { startLibvirtd, type LibvirtdOptions, type LocalLibvirtd } from './libvirtd.ts';
+export { LIBVIRT_SUBJECTS, makePki, type Pki, type PkiHost, type PkiOptions } from './pki.ts';
 export { startPostgres, type LocalPostgres, type PostgresOptions } from './postgres.ts';
 export { LocalError, type Progress } from './progress.ts';
 export { startRedis, type LocalRedis, type RedisServerOptions } from './redis.ts';
