@@ -1,6 +1,9 @@
+import { LIBVIRT_SUBJECTS } from '@novacron/local';
+
 /** The configuration of test hosts. It trusts everyone on the hosts' own network: never the product's. */
-export const daemonConfiguration = (uuid: string): string => `\
-listen_tls = 0
+export const daemonConfiguration = (uuid: string, tls: boolean): string => `\
+listen_tls = ${tls ? 1 : 0}
+tls_allowed_dn_list = ["${LIBVIRT_SUBJECTS}"]
 listen_tcp = 1
 listen_addr = "0.0.0.0"
 auth_tcp = "none"
@@ -33,4 +36,10 @@ vnc_listen = "127.0.0.1"
 migration_address = "0.0.0.0"
 migration_host = "${address}"
 ${more}
+`;
+
+/** Guests' memory migrates encrypted, between certificates that QEMU checks on both sides. */
+export const QEMU_TLS = `\
+default_tls_x509_cert_dir = "/etc/pki/qemu"
+default_tls_x509_verify = 1
 `;

@@ -2,7 +2,7 @@
 # One libvirt host: a set of namespaces in which libvirtd finds private directories in its usual places.
 #   libvirt-host.sh enter DIR NAME GROUP...   joins the control groups, makes the namespaces, stays
 #   libvirt-host.sh init DIR NAME CONTROLLER...   is process 1 in them
-# DIR holds etc lib cache log run hosts; the file DIR/ready appears when the host may be used.
+# DIR holds etc lib cache log run hosts, and pki if the host speaks TLS; the file DIR/ready appears when the host may be used.
 set -euo pipefail
 verb=$1 dir=$2 name=$3
 shift 3
@@ -28,6 +28,10 @@ init)
     mount --bind "$dir/${pair%%:*}" "${pair#*:}"
   done
   mount --bind "$dir/hosts" /etc/hosts
+  if [ -d "$dir/pki" ]; then
+    mkdir -p /etc/pki
+    mount --bind "$dir/pki" /etc/pki
+  fi
   # libvirtd locks a console by the name of its pty, and every host has a /dev/pts/1 of its own
   mount -t tmpfs lock "$(readlink -f /var/lock)"
   if [ $# -gt 0 ]; then

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { startChild, stopChild } from '@novacron/local';
 import { availableControlGroups, removeControlGroup } from './control-groups.ts';
 import { eventually } from './eventually.ts';
-import { daemonConfiguration, qemuConfiguration } from './libvirt-host-config.ts';
+import { daemonConfiguration, qemuConfiguration, QEMU_TLS } from './libvirt-host-config.ts';
 
 /** A libvirt host of its own on this machine: namespaces, a libvirtd, a place on the hosts' common network. */
 export interface TestHost {
@@ -44,6 +44,8 @@ export interface HostPlace {
   /** Unique on this machine. */
   controlGroup: string;
   qemuConfiguration: string;
+  /** What the host finds as /etc/pki, if it speaks TLS. */
+  pki: string | undefined;
   /** Plugs the network namespace of this process into the hosts' common network. */
   plug(pid: number): Promise<void>;
 }
@@ -125,8 +127,10 @@ function prepareDirectories(place: HostPlace, uuid: string, controllers: string[
   const { dir } = place;
   for (const name of ['etc', 'lib', 'cache', 'log', 'run']) mkdirSync(join(dir, name), { recursive: true });
   if (existsSync('/etc/libvirt/nwfilter')) cpSync('/etc/libvirt/nwfilter', join(dir, 'etc/nwfilter'), { recursive: true });
-  writeFileSync(join(dir, 'etc/libvirtd.conf'), daemonConfiguration(uuid));
-  writeFileSync(join(dir, 'etc/qemu.conf'), qemuConfiguration(place.address, controllers, place.qemuConfiguration));
+  if (place.pki !== undefined) cpSync(place.pki, join(dir, 'pki'), { recursive: true });
+  const qemuLines = `${place.pki === undefined ? '' : QEMU_TLS}${place.qemuConfiguration}`;
+  writeFileSync(join(dir, 'etc/libvirtd.conf'), daemonConfiguration(uuid, place.pki !== undefined));
+  writeFileSync(join(dir, 'etc/qemu.conf'), qemuConfiguration(place.address, controllers, qemuLines));
   writeFileSync(join(dir, 'hosts'), place.hostsFile);
 }
 

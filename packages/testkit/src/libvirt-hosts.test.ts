@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makePki } from '@novacron/local';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from './eventually.ts';
 import { guest, GUEST_POWER_BUTTON, GUEST_UP } from './guest/guest.ts';
@@ -8,29 +9,30 @@ import type { TestHost } from './libvirt-host.ts';
 import { startLibvirtHosts, type LibvirtHosts } from './libvirt-hosts.ts';
 import { testRun } from './run.ts';
 
-describe.runIf(process.getuid?.() === 0)('libvirt hosts', () => {
+const isRoot = process.getuid?.() === 0;
+
+/** Starts a guest and returns a function that reads its console. */
+async function startGuest(host: TestHost, options: GuestXmlOptions): Promise<() => string> {
+  const dir = (await testRun()).makeDirectory('guests');
+  const log = join(dir, `${options.name}.log`);
+  const xml = join(dir, `${options.name}.xml`);
+  writeFileSync(xml, guestXml(await guest(), { serialLog: log, ...options }));
+  await host.virsh('create', xml);
+  const console = (): string => readFileSync(log, 'utf8');
+  await eventually(`${options.name} to boot`, () => console().includes(GUEST_UP), { timeoutMs: 40_000 });
+  return console;
+}
+
+describe.runIf(isRoot)('libvirt hosts', () => {
   let all: LibvirtHosts;
   let one: TestHost;
   let two: TestHost;
-  let dir: string;
 
   beforeAll(async () => {
-    dir = (await testRun()).makeDirectory('guests');
     all = await startLibvirtHosts(2);
     [one, two] = all.hosts as [TestHost, TestHost]; // two were asked for
   });
   afterAll(() => all.stop());
-
-  /** Starts a guest and returns a function that reads its console. */
-  async function startGuest(host: TestHost, options: GuestXmlOptions): Promise<() => string> {
-    const log = join(dir, `${options.name}.log`);
-    const xml = join(dir, `${options.name}.xml`);
-    writeFileSync(xml, guestXml(await guest(), { serialLog: log, ...options }));
-    await host.virsh('create', xml);
-    const console = (): string => readFileSync(log, 'utf8');
-    await eventually(`${options.name} to boot`, () => console().includes(GUEST_UP), { timeoutMs: 40_000 });
-    return console;
-  }
 
   const isGone = async (host: TestHost, name: string): Promise<boolean> => !(await host.virsh('list', '--name')).split('\n').includes(name);
 
@@ -90,6 +92,42 @@ describe.runIf(process.getuid?.() === 0)('libvirt hosts', () => {
     expect(two.qemuPids()).toEqual([]);
     await eventually('the end of its guest', () => !readCommand(pid).includes('qemu'));
     expect(await one.virsh('hostname')).toBe('hv1');
+  });
+});
+
+describe.runIf(isRoot)('libvirt hosts with TLS', () => {
+  let all: LibvirtHosts;
+  let one: TestHost;
+  let two: TestHost;
+
+  beforeAll(async () => {
+    all = await startLibvirtHosts(2, { tls: true });
+    [one, two] = all.hosts as [TestHost, TestHost]; // two were asked for
+  });
+  afterAll(() => all?.stop());
+
+  const migrate = (uri: string): Promise<string> => one.virsh('migrate', '--live', '--p2p', '--tls', 'traveller', uri);
+
+  test('a guest migrates by name and by address, encrypted', async () => {
+    await startGuest(one, { name: 'traveller' });
+    await migrate('qemu+tls://hv2/system');
+    expect(await two.virsh('domstate', 'traveller')).toBe('running');
+    await two.virsh('migrate', '--live', '--p2p', '--tls', 'traveller', `qemu+tls://${one.address}/system`);
+    expect(await one.virsh('domstate', 'traveller')).toBe('running');
+  });
+
+  test('neither libvirt nor QEMU talks to a host of another authority', async () => {
+    const dir = (await testRun()).makeDirectory('foreign');
+    const { hosts } = await makePki(dir, [{ name: two.name, addresses: [two.address] }]);
+    const foreign = hosts[0]!.directory; // one was asked for
+    await two.exec('cp', '-r', join(foreign, 'qemu'), '/etc/pki/');
+    await expect(migrate('qemu+tls://hv2/system')).rejects.toThrow(/certificate/i);
+    await two.exec('cp', '-r', join(foreign, 'libvirt'), join(foreign, 'CA'), '/etc/pki/');
+    await two.killDaemon();
+    await two.startDaemon();
+    await expect(migrate('qemu+tls://hv2/system')).rejects.toThrow(/certificate/i);
+    expect(await one.virsh('domstate', 'traveller')).toBe('running');
+    await one.virsh('destroy', 'traveller');
   });
 });
 

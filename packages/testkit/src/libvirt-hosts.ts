@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { startChild, stopChild } from '@novacron/local';
+import { makePki, type Pki, startChild, stopChild } from '@novacron/local';
 import { eventually } from './eventually.ts';
 import { startLibvirtHost, type TestHost } from './libvirt-host.ts';
 import { testRun } from './run.ts';
@@ -10,10 +10,14 @@ import { testRun } from './run.ts';
 export interface LibvirtHostsOptions {
   /** Further lines for every host's qemu.conf. */
   qemuConfiguration?: string;
+  /** Certificates for every host; their libvirtds listen with TLS as well, and guests migrate with --tls. */
+  tls?: boolean;
 }
 
 export interface LibvirtHosts {
   hosts: readonly TestHost[];
+  /** With TLS: the files of a client that all hosts take. */
+  pki: Pki['client'] | undefined;
   /** Stops every host and their network. Idempotent. */
   stop(): Promise<void>;
 }
@@ -32,8 +36,9 @@ export async function startLibvirtHosts(count: number, options: LibvirtHostsOpti
   if (process.getuid?.() !== 0) throw new Error('Test hosts need root: they are made of namespaces and mounts.');
   const testRunOfHosts = await testRun();
   const dir = testRunOfHosts.makeDirectory('hosts');
-  const fabricPid = await startFabric(dir);
   const names = Array.from({ length: count }, (_, index) => ({ name: `hv${index + 1}`, address: `${NETWORK}.${index + 1}` }));
+  const pki = options.tls ? await makePki(join(dir, 'pki'), names.map(({ name, address }) => ({ name, addresses: [address] }))) : undefined;
+  const fabricPid = await startFabric(dir);
   const hostsFile = ['127.0.0.1 localhost', ...names.map(({ name, address }) => `${address} ${name}`), ''].join('\n');
   const started = await Promise.allSettled(
     names.map(({ name, address }) =>
@@ -44,6 +49,7 @@ export async function startLibvirtHosts(count: number, options: LibvirtHostsOpti
         hostsFile,
         controlGroup: `novacron-test-${basename(dir)}-${name}`,
         qemuConfiguration: options.qemuConfiguration ?? '',
+        pki: pki?.hosts.find((host) => host.name === name)?.directory,
         plug: (pid) => plug(fabricPid, pid, { name, address }),
       }),
     ),
@@ -59,7 +65,7 @@ export async function startLibvirtHosts(count: number, options: LibvirtHostsOpti
     await stop();
     throw failed.reason;
   }
-  return { hosts, stop };
+  return { hosts, pki: pki?.client, stop };
 }
 
 /** A bridge in a network namespace of its own; returns the pid of the process that keeps the namespace. */
