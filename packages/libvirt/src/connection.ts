@@ -1,3 +1,4 @@
+import { dial } from './dial.ts';
 import type { DomainEventKind, DomainEvents } from './domain-event.ts';
 import { DomainEventFeed } from './domain-event-feed.ts';
 import type { EventSubscription } from './domain-event-feed.ts';
@@ -10,15 +11,17 @@ import { HostNode } from './node.ts';
 import { PROCEDURES } from './procedures.ts';
 import type { CallOptions } from './rpc-channel.ts';
 import { RpcChannel } from './rpc-channel.ts';
-import { connectUnixSocket } from './unix-socket.ts';
-import { parseUri } from './uri.ts';
+import type { PkiFiles } from './tls-socket.ts';
+import { type LibvirtAddress, parseUri } from './uri.ts';
 
 /** How to connect. */
 export interface ConnectOptions {
-  /** A libvirt URI, such as `qemu:///system` or `qemu+unix:///system?socket=/run/libvirt/libvirt-sock`. */
+  /** A libvirt URI, such as `qemu:///system`, `qemu+tls://hv1.example.org/system` or `qemu+ssh://root@hv1/system`. */
   uri: string;
-  /** The daemon's UNIX socket; default: the one that the URI names or implies. */
+  /** The daemon's UNIX socket; default: the one that the URI names or implies. Only for a URI without a host. */
   socketPath?: string;
+  /** For TLS: whom we trust and who we are. Default: libvirt's own files, below /etc/pki. */
+  pki?: PkiFiles;
   /**
    * Calls on the wire at once; further ones wait in order. Default 4: a daemon takes 5 requests of one
    * client at a time (max_client_requests in libvirtd.conf) and stops reading after that, pings too.
@@ -140,11 +143,10 @@ export class Connection implements AsyncDisposable {
  * Source of the order: libvirt 9.0.0 src/remote/remote_driver.c, doRemoteOpen.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const address = parseUri(options.uri);
+  const address = addressOf(options);
   const { defaultDeadlineMs: deadlineMs = DEFAULT_DEADLINE_MS, maxInFlight = DEFAULT_MAX_IN_FLIGHT } = options;
   if (maxInFlight < 1) throw new InvalidRequest(`maxInFlight is ${maxInFlight}: nothing could ever be sent.`);
-  const socketPath = options.socketPath ?? address.socketPath;
-  const socket = await connectUnixSocket(socketPath, deadlineMs, options.signal);
+  const socket = await dial(address, { deadlineMs, signal: options.signal, pki: options.pki });
   const channel = new RpcChannel(socket, { maxInFlight, defaultDeadlineMs: deadlineMs });
   const abort = () => channel.end({ kind: 'closed', message: 'the attempt to connect was aborted' });
   options.signal?.addEventListener('abort', abort, { once: true });
@@ -160,6 +162,14 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   } finally {
     options.signal?.removeEventListener('abort', abort);
   }
+}
+
+/** Where these options lead to. Throws as {@link parseUri} does. */
+export function addressOf({ uri, socketPath }: Pick<ConnectOptions, 'uri' | 'socketPath'>): LibvirtAddress {
+  const address = parseUri(uri);
+  if (socketPath === undefined) return address;
+  if (address.transport !== 'unix') throw new InvalidRequest(`A socketPath means nothing where the transport is ${address.transport}.`);
+  return { ...address, socketPath };
 }
 
 async function authenticate(channel: RpcChannel): Promise<void> {

@@ -39,4 +39,5 @@ export { openLink, type DomainEventListeners, type Link, type LinkOptions, type 
 export type { HostNode, NodeInfo } from './node.ts';
 export type { CallOptions } from './rpc-channel.ts';
 export type { DomainRef, TypedParams, TypedValue } from './structures.ts';
-export { parseUri, type LibvirtAddress } from './uri.ts';
+export type { PkiFiles } from './tls-socket.ts';
+export { parseUri, type LibvirtAddress, type SshAddress, type TcpAddress, type TlsAddress, type UnixAddress } from './uri.ts';

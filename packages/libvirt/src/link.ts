@@ -1,10 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Connection, ConnectOptions } from './connection.ts';
-import { connect } from './connection.ts';
+import { addressOf, connect } from './connection.ts';
 import type { DomainEventKind, DomainEvents } from './domain-event.ts';
 import type { CloseReason } from './errors.ts';
 import { ConnectionLost, DeadlineExceeded } from './errors.ts';
-import { parseUri } from './uri.ts';
 
 /** Listeners by kind of event; each is registered again on every new connection. */
 export type DomainEventListeners = {
@@ -165,6 +164,6 @@ export class Link implements AsyncDisposable {
  * Throws InvalidRequest or Unsupported for a URI that can never work.
  */
 export function openLink(options: LinkOptions): Link {
-  parseUri(options.uri);
+  addressOf(options);
   return new Link(options);
 }

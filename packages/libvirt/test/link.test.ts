@@ -101,6 +101,7 @@ describe('a link', () => {
 
   it('refuses at once what can never work', () => {
     expect(() => openLink({ uri: 'nonsense' })).toThrow(InvalidRequest);
-    expect(() => openLink({ uri: 'qemu+tls://host/system' })).toThrow(Unsupported);
+    expect(() => openLink({ uri: 'qemu+ext://host/system' })).toThrow(Unsupported);
+    expect(() => openLink({ uri: 'qemu+tls://host/system', socketPath: '/x' })).toThrow(InvalidRequest);
   });
 });
