@@ -63,7 +63,7 @@ export interface System {
  * distributed and test runs differ only in what they ask for.
  */
 export async function startSystem(options: SystemOptions): Promise<System> {
-  const { environment, databaseUrl, logger } = options;
+  const { databaseUrl, logger } = options;
   const has = (role: Role): boolean => options.roles.includes(role);
   const login = loginUrls(options);
   const opened = new AsyncDisposableStack();

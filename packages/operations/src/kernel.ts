@@ -146,9 +146,8 @@ export interface ChildOperation {
 }
 
 /** The operations that were submitted for this one, oldest first. */
-export async function childrenOf(sql: Sql, parentId: OperationId): Promise<ChildOperation[]> {
-  const rows = await mapped(sql.$queryRawUnsafe<(ChildOperation & { target_id: string })[]>('SELECT * FROM operations.children_of($1::uuid)', parentId));
-  return rows.map(({ target_id, ...child }) => ({ ...child, targetId: target_id }));
+export function childrenOf(sql: Sql, parentId: OperationId): Promise<ChildOperation[]> {
+  return mapped(sql.$queryRawUnsafe<ChildOperation[]>('SELECT id, kind, target_id AS "targetId", state, error, progress FROM operations.children_of($1::uuid)', parentId));
 }
 
 /** Bells of operations that are due and in nobody's hands. */

@@ -1,0 +1,149 @@
+import { requirePermission, seesTenant, type Viewer } from '@novacron/contracts';
+import { DomainError, isId, type TenantId } from '@novacron/core';
+import { STRATEGIES, type PlacementRequest, type Strategy } from '@novacron/placement';
+import { checkBootPath, type KernelBoot } from './boot-files.ts';
+import { checkCloudInit, type CloudInit, type CloudInitInput } from './cloud-init.ts';
+import { checkCmdline, checkLabel, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
+
+/** What a client may send; see CreateVmInput in the schema. */
+export interface CreateVmInput {
+  name: string;
+  vcpus?: number | null | undefined;
+  memory?: number | null | undefined;
+  imageId?: string | null | undefined;
+  bootDiskSize?: number | null | undefined;
+  volumes?: readonly string[] | null | undefined;
+  networks?: readonly string[] | null | undefined;
+  cloudInit?: CloudInitInput | null | undefined;
+  kernel?: { kernel: string; initrd?: string | null | undefined; cmdline?: string | null | undefined } | null | undefined;
+  tags?: readonly string[] | null | undefined;
+  placement?:
+    | {
+        hostId?: string | null | undefined;
+        strategy?: string | null | undefined;
+        affinity?: readonly string[] | null | undefined;
+        antiAffinity?: readonly string[] | null | undefined;
+        requireLabels?: unknown;
+      }
+    | null
+    | undefined;
+  start?: boolean | null | undefined;
+  tenantId?: string | null | undefined;
+  idempotencyKey?: string | null | undefined;
+}
+
+/** The same, checked and completed. */
+export interface CheckedInput {
+  name: string;
+  vcpus: number;
+  memory: number;
+  tags: string[];
+  kernel: KernelBoot | null;
+  imageId: string | null;
+  bootDiskSize: number | null;
+  volumes: string[];
+  /** null: the tenant's default. */
+  networks: string[] | null;
+  cloudInit: CloudInit | null;
+  start: boolean;
+  tenantId: TenantId;
+  placement: PlacementRequest;
+}
+
+const DEFAULTS = { vcpus: 1, memory: 512 * 2 ** 20 } as const;
+const MIB = 2 ** 20;
+/** What a VM has of each, at most: more is more than a guest finds places for. */
+const MOST = { volumes: 16, networks: 8 } as const;
+
+
+/** An id of the input, or NOT_FOUND with its field. */
+function idOf(value: string, what: string, field: string): string {
+  if (!isId(value)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, { field });
+  return value.toLowerCase();
+}
+
+/** The tenant that a new VM is for: the one named, else the viewer's only one. */
+function tenantFor(viewer: Viewer, tenantId: string | null | undefined): TenantId {
+  if (tenantId != null) {
+    const id = idOf(tenantId, 'tenant', 'tenantId') as TenantId; // a brand exists only for the compiler
+    if (!seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
+    return id;
+  }
+  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
+  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
+  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', 'You are in several tenants: say which one the VM is for.', { field: 'tenantId' });
+  return only;
+}
+
+function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): PlacementRequest {
+  const { hostId, strategy, affinity, antiAffinity, requireLabels } = input.placement ?? {};
+  const wanted = (strategy ?? 'SPREAD').toUpperCase();
+  const known = STRATEGIES.find((one) => one === wanted) satisfies Strategy | undefined;
+  if (!known) throw new DomainError('BAD_USER_INPUT', `A strategy is one of ${STRATEGIES.join(', ')}.`, { field: 'placement.strategy' });
+  const isObject = typeof requireLabels === 'object' && requireLabels !== null && !Array.isArray(requireLabels);
+  if (requireLabels != null && !isObject) {
+    throw new DomainError('BAD_USER_INPUT', 'Labels are an object: { "zone": "a" }.', { field: 'placement.requireLabels' });
+  }
+  for (const [key, value] of Object.entries(requireLabels ?? {})) checkLabel(key, value, 'placement.requireLabels');
+  return {
+    vcpus,
+    memory,
+    strategy: known,
+    hostId: hostId == null ? undefined : idOf(hostId, 'host', 'placement.hostId'),
+    affinity: affinity?.map((id) => idOf(id, 'VM', 'placement.affinity')),
+    antiAffinity: antiAffinity?.map((id) => idOf(id, 'VM', 'placement.antiAffinity')),
+    requireLabels: isObject ? (requireLabels as Record<string, unknown>) : undefined, // just checked to be an object
+  };
+}
+
+function idsOf(values: readonly string[], what: string, field: string, most: number): string[] {
+  if (values.length > most) throw new DomainError('BAD_USER_INPUT', `A VM has at most ${most} of these.`, { field });
+  return values.map((value) => idOf(value, what, field));
+}
+
+function checkBoot({ kernel: boot, imageId, volumes }: CreateVmInput, bootDirectories: readonly string[]): KernelBoot | null {
+  if (boot == null) {
+    if (imageId != null || (volumes != null && volumes.length > 0)) return null;
+    throw new DomainError('BAD_USER_INPUT', 'A VM needs something to boot: give it an image, a volume or a kernel.', { field: 'kernel' });
+  }
+  const { kernel, initrd, cmdline } = boot;
+  return {
+    kernel: checkBootPath(kernel, 'kernel.kernel', bootDirectories),
+    initrd: initrd == null ? null : checkBootPath(initrd, 'kernel.initrd', bootDirectories),
+    cmdline: cmdline == null ? null : checkCmdline(cmdline),
+  };
+}
+
+function checkDisks({ imageId, bootDiskSize, volumes }: CreateVmInput): Pick<CheckedInput, 'imageId' | 'bootDiskSize' | 'volumes'> {
+  if (bootDiskSize != null && imageId == null) {
+    throw new DomainError('BAD_USER_INPUT', 'Only a boot disk that is made from an image can be given a size.', { field: 'bootDiskSize' });
+  }
+  if (bootDiskSize != null && (bootDiskSize <= 0 || bootDiskSize % MIB !== 0)) {
+    throw new DomainError('BAD_USER_INPUT', 'A disk comes in whole MiB.', { field: 'bootDiskSize' });
+  }
+  const ids = idsOf(volumes ?? [], 'volume', 'volumes', MOST.volumes);
+  if (new Set(ids).size < ids.length) throw new DomainError('BAD_USER_INPUT', 'A volume is attached once.', { field: 'volumes' });
+  return { imageId: imageId == null ? null : idOf(imageId, 'image', 'imageId'), bootDiskSize: bootDiskSize ?? null, volumes: ids };
+}
+
+/** What was sent, checked and completed. BAD_USER_INPUT with the field at fault. */
+export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories: readonly string[]): CheckedInput {
+  const tenantId = tenantFor(viewer, input.tenantId);
+  requirePermission(viewer, 'vm:create', tenantId);
+  const name = checkName(input.name);
+  const vcpus = checkVcpus(input.vcpus ?? DEFAULTS.vcpus);
+  const memory = checkMemory(input.memory ?? DEFAULTS.memory);
+  return {
+    name,
+    vcpus,
+    memory,
+    tags: checkTags(input.tags ?? []),
+    kernel: checkBoot(input, bootDirectories),
+    ...checkDisks(input),
+    networks: input.networks == null ? null : idsOf(input.networks, 'network', 'networks', MOST.networks),
+    cloudInit: input.cloudInit == null ? null : checkCloudInit(input.cloudInit, name),
+    start: input.start ?? true,
+    tenantId,
+    placement: checkPlacement(input, vcpus, memory),
+  };
+}
