@@ -5,6 +5,7 @@ export { guestCache } from './guest/cache.ts';
 export { AGENT_CHANNEL, guestExec, guestReady } from './guest/exec.ts';
 export { agentGuest, guest, GUEST_POWER_BUTTON, GUEST_UP, type Guest } from './guest/guest.ts';
 export { guestXml, type BootSource, type GuestXmlOptions } from './guest/xml.ts';
+export { startImageServer, type ImageServer, type ServedFile, type ServedRequest, type Trouble } from './image-server.ts';
 export type { TestHost } from './libvirt-host.ts';
 export { startLibvirtHosts, type LibvirtHosts, type LibvirtHostsOptions } from './libvirt-hosts.ts';
 export { startPostgres, type TestDatabase, type TestPostgres } from './postgres.ts';
