@@ -96,14 +96,14 @@ async function playground() {
 }
 
 async function testGuest() {
-  const sources = filesBelow(at('packages/testkit/src'), []).filter((file) => /guest|kernel-modules/.test(file));
-  const key = 'test guest';
+  const sources = filesBelow(at('packages/testkit/src/guest'), []);
+  const key = withTests ? 'test guests' : 'test guest';
   const now = () => fingerprint(sources);
   const cache = process.env.NOVACRON_DATA ? join(process.env.NOVACRON_DATA, 'cache') : '/var/tmp/novacron-cache';
   const stamp = `${cache} ${now()}`;
   if (readStamps(root)[key] === stamp && existsSync(cache)) return;
-  const ok = await step('Building the test guest (a small kernel and busybox)', () =>
-    run(node24, [at('packages/testkit/src/build-guest.ts')], { cwd: root }),
+  const ok = await step(`Building the test guest${withTests ? 's' : ''} (a small kernel and busybox)`, () =>
+    run(node24, [at('packages/testkit/src/guest/build.ts'), ...(withTests ? ['--all'] : [])], { cwd: root }),
   );
   if (ok) writeStamp(root, key, stamp);
   else console.error('  Tests that run guests will fail.');

@@ -22,6 +22,9 @@ const NEEDED_BY_GUEST = [
 
 const NEEDED_BY_TESTS = [
   { program: 'ip', packages: ['iproute2'] },
+  { program: 'dnsmasq', packages: ['dnsmasq-base'] }, // libvirt's networks: leases, and NAT
+  { program: 'iptables', packages: ['iptables'] },
+  { program: 'genisoimage', packages: ['genisoimage'] }, // seeds
   { program: 'sshd', packages: ['openssh-server'] },
   { program: 'nc', packages: ['netcat-openbsd'] },
   { program: 'chromium', packages: ['chromium'] },

@@ -18,7 +18,7 @@ export const GUEST_POWER_BUTTON = 'NOVA-POWER-BUTTON';
  * powers off on ACPI. It asks for an address on each of its NICs, also those that are plugged in later, and
  * reads a NoCloud seed: a virtio disk or virtio-scsi CD with the label cidata. Words on its kernel command
  * line: nova.poweroff=SECONDS (powers itself off), nova.panic=SECONDS (its kernel panics); without a value,
- * at once; nova.dirty=MIB (rewrites that much memory for ever).
+ * at once; nova.dirty=MIB (rewrites that much memory for ever, some 1 GB a second; it needs 112 MiB more).
  *
  * It prints:
  *
@@ -26,7 +26,7 @@ export const GUEST_POWER_BUTTON = 'NOVA-POWER-BUTTON';
  *     NOVA-HOSTNAME web-1            the seed's name, before GUEST_UP
  *     NOVA-SEED-IGNORES packages     a key of #cloud-config that it knows nothing of
  *     NOVA-USER-DATA 0               the exit status of user-data that begins with #!, after what that printed
- *     NOVA-DIRTY 32                  all memory of nova.dirty was written once
+ *     NOVA-DIRTY 32                  all memory of nova.dirty was written once (or: NOVA-DIRTY lacks 7 MiB)
  *
  * Of #cloud-config it knows hostname and ssh_authorized_keys; files of the seed lie in /run/seed.
  */
@@ -46,7 +46,7 @@ export const guest = (cache = guestCache()): Promise<Guest> => withCache(cache, 
 
 /**
  * The test guest with QEMU's guest agent, which answers on the channel AGENT_CHANNEL (see guestReady and
- * guestExec), and also to libvirt's shutdown by agent. Boots with 96 MiB, too.
+ * guestExec), and also to libvirt's shutdown by agent. Boots with 96 MiB, too, of which 20 are then free.
  */
 export const agentGuest = (cache = guestCache()): Promise<Guest> =>
   withCache(cache, async () => {
