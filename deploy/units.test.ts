@@ -74,11 +74,17 @@ test('every role has a unit', () => {
 });
 
 test('the units of the roles are hardened alike', () => {
-  const own = new Set(['ExecStart', 'Environment', 'StateDirectory', 'DynamicUser', 'User', 'PrivateDevices', 'DevicePolicy', 'DeviceAllow']);
+  const own = new Set(['ExecStart', 'Environment', 'StateDirectory', 'DynamicUser', 'User', 'PrivateDevices', 'DevicePolicy', 'DeviceAllow', 'AmbientCapabilities', 'CapabilityBoundingSet']);
   const hardening = units
     .filter(({ file }) => file !== 'novacron.service')
     .map(({ unit }) => [...(unit.get('Service') ?? [])].filter(([name]) => !own.has(name)));
   for (const other of hardening) expect(other).toEqual(hardening[0]);
+});
+
+test('only the agent may change anything of the machine: its networks', () => {
+  const able = units.filter(({ file, unit }) => file !== 'novacron.service' && valuesOf(unit, 'Service', 'CapabilityBoundingSet').join('') !== '');
+  expect(able.map(({ file }) => file)).toEqual(['novacron-agent@.service']);
+  expect(valuesOf(able[0]!.unit, 'Service', 'CapabilityBoundingSet')).toEqual(['CAP_NET_ADMIN']); // as just seen
 });
 
 test('subgraphs of one machine have ports of their own, where its gateway looks for them', () => {

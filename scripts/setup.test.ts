@@ -19,7 +19,7 @@ async function clone(): Promise<{ run(env?: NodeJS.ProcessEnv, user?: { uid: num
     chmodSync(join(dir, path), 0o755);
   };
   tool('bin/npm', 'exit ${NPM_EXIT:-0}');
-  for (const name of ['qemu-system-x86_64', 'qemu-system-aarch64', 'qemu-img', 'libvirtd', 'virsh', 'redis-server', 'ssh', 'openssl']) tool(`bin/${name}`);
+  for (const name of ['qemu-system-x86_64', 'qemu-system-aarch64', 'qemu-img', 'libvirtd', 'virsh', 'redis-server', 'ssh', 'openssl', 'ip', 'dnsmasq', 'iptables']) tool(`bin/${name}`);
   symlinkSync(process.execPath, join(dir, 'node_modules/.bin/node'));
   return {
     dir,

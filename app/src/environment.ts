@@ -34,7 +34,7 @@ export const VARIABLES = {
   NOVACRON_ADMIN_EMAIL: variable(z.email().default('admin@novacron.local'), 'admin@novacron.local', 'The first administrator, made with the database.'),
   NOVACRON_ADMIN_PASSWORD: variable(z.string().optional(), 'generated, and printed once', "The first administrator's password."),
   NOVACRON_BOOT_DIRS: variable(listOf(':').optional(), '<NOVACRON_DATA>/boot', 'Directories on the host that VMs may boot kernels from, separated by colons.'),
-  NOVACRON_LIBVIRT_URI: variable(z.string().optional(), "the system's libvirtd, else a private one", "This machine's libvirt."),
+  NOVACRON_LIBVIRT_URI: variable(z.string().optional(), "the system's libvirtd, else a private one", "This machine's libvirt; for the agent of one host, a nearer way to it than the URI that it was registered with."),
   NOVACRON_HOST_NAME: variable(z.string().optional(), "this machine's host name", 'What this machine is called in the fleet.'),
   NOVACRON_CPU_OVERCOMMIT: variable(ratio.default(16), '16', 'Virtual CPUs that are promised for each CPU of a host.'),
   NOVACRON_MEMORY_OVERCOMMIT: variable(ratio.default(1), '1', "Memory that is promised for each byte of a host's."),

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startAgent } from '@novacron/agent';
+import { startAgent, type HostRecord } from '@novacron/agent';
 import type { Authenticator } from '@novacron/contracts';
 import { migrate, SERVICE_ROLES, type ServiceRole } from '@novacron/database';
 import { openEventLog } from '@novacron/events';
@@ -81,7 +81,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         databaseUrl: login('agent'),
         logger,
         listPeers: () => vms.listHosts(),
-        listHosts: async () => (await vms.listHosts()).filter((host) => options.agentHost === null || host.name === options.agentHost),
+        listHosts: async () => (await vms.listHosts()).flatMap((host) => attended(host, options)),
         attach: services.attach,
       });
       opened.defer(() => agent.close({ force }));
@@ -105,6 +105,16 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     await opened.disposeAsync();
     throw error;
   }
+}
+
+/**
+ * A host as this process is to reach it, if it is to be its agent. The agent of one host may know a nearer way to its libvirt than the
+ * one that the fleet knows.
+ */
+function attended(host: HostRecord, { agentHost, environment }: SystemOptions): HostRecord[] {
+  if (agentHost === null) return [host];
+  if (host.name !== agentHost) return [];
+  return [environment.libvirtUri === null ? host : { ...host, uri: environment.libvirtUri }];
 }
 
 /** The logins that roles need: what runs beside a host works with those of the services that it belongs to. */

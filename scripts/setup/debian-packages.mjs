@@ -10,6 +10,9 @@ const NEEDED = [
   { program: 'qemu-img', packages: ['qemu-utils'] },
   { program: 'libvirtd', packages: ['libvirt-daemon', 'libvirt-daemon-system'] },
   { program: 'virsh', packages: ['libvirt-clients'] },
+  { program: 'ip', packages: ['iproute2'] }, // overlays
+  { program: 'dnsmasq', packages: ['dnsmasq-base'] }, // libvirt's networks: leases, and NAT
+  { program: 'iptables', packages: ['iptables'] },
   { program: 'redis-server', packages: ['redis-server'] },
   { program: 'ssh', packages: ['openssh-client'] }, // libvirt on other machines, qemu+ssh://
   { program: 'openssl', packages: ['openssl'] }, // npm run pki
@@ -21,9 +24,6 @@ const NEEDED_BY_GUEST = [
 ];
 
 const NEEDED_BY_TESTS = [
-  { program: 'ip', packages: ['iproute2'] },
-  { program: 'dnsmasq', packages: ['dnsmasq-base'] }, // libvirt's networks: leases, and NAT
-  { program: 'iptables', packages: ['iptables'] },
   { program: 'genisoimage', packages: ['genisoimage'] }, // seeds
   { program: 'sshd', packages: ['openssh-server'] },
   { program: 'nc', packages: ['netcat-openbsd'] },
