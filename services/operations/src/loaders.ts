@@ -22,6 +22,8 @@ export interface Loaders {
   /** What the viewer sees of what worked on an object. */
   operationsOf: DataLoader<TargetPage, OperationRecord[], string>;
   countOf: DataLoader<string, number>;
+  /** What was submitted for an operation, the oldest first, as far as the viewer sees it. */
+  children: DataLoader<OperationId, OperationRecord[]>;
 }
 
 /** No id comes after it. */
@@ -75,6 +77,15 @@ export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
       });
       const byOperation = Map.groupBy(rows, (row) => row.operationId);
       return ids.map((id) => (byOperation.get(id) ?? []).map(stepRecord));
+    }, BATCH),
+    children: new DataLoader(async (ids) => {
+      const rows = await db.operation.findMany({
+        where: { AND: [{ parentId: { in: [...ids] } }, visibleTo(viewer)] },
+        orderBy: { id: 'asc' },
+        select: OPERATION_COLUMNS,
+      });
+      const byParent = Map.groupBy(rows.map(operationRecord), (row) => row.parentId);
+      return ids.map((id) => byParent.get(id) ?? []);
     }, BATCH),
     operationsOf: new DataLoader(readPages, { cacheKeyFn: ({ targetId, after, count }) => `${targetId} ${after} ${count}` }),
     countOf: new DataLoader(async (ids) => {

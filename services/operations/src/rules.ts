@@ -13,6 +13,8 @@ export interface OperationRecord {
   targetId: string;
   tenantId: TenantId | null;
   requestedBy: UserId | null;
+  /** The operation that it was submitted for. */
+  parentId: OperationId | null;
   /** By its state; whether somebody may is another question. */
   cancellable: boolean;
   error: ErrorRecord | null;

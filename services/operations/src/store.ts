@@ -18,6 +18,7 @@ export const OPERATION_COLUMNS = {
   targetId: true,
   tenantId: true,
   requestedBy: true,
+  parentId: true,
   cancellable: true,
   error: true,
   createdAt: true,
@@ -42,12 +43,13 @@ export const STEP_COLUMNS = {
 type Raw<Row, Key extends keyof Row> = Omit<Row, Key> & { [Name in Key]: null extends Row[Name] ? string | null : string };
 
 export const operationRecord = (
-  row: Raw<Omit<OperationRecord, 'error'>, 'id' | 'tenantId' | 'requestedBy'> & { error: unknown },
+  row: Raw<Omit<OperationRecord, 'error'>, 'id' | 'tenantId' | 'requestedBy' | 'parentId'> & { error: unknown },
 ): OperationRecord => ({
   ...row,
   id: row.id as OperationId,
   tenantId: row.tenantId as TenantId | null,
   requestedBy: row.requestedBy as UserId | null,
+  parentId: row.parentId as OperationId | null,
   error: row.error as ErrorRecord | null,
 });
 

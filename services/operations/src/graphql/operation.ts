@@ -32,7 +32,8 @@ const OperationStep = builder.objectRef<StepRecord>('OperationStep').implement({
   }),
 });
 
-export const Operation = builder.objectRef<OperationRecord>('Operation').implement({
+export const Operation = builder.objectRef<OperationRecord>('Operation');
+Operation.implement({
   description: 'A verb under way, or done. It survives every restart, and ends: done, failed or cancelled, with nothing left half-made.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
@@ -68,6 +69,17 @@ export const Operation = builder.objectRef<OperationRecord>('Operation').impleme
     cancellable: t.boolean({
       description: 'Can you cancel it now? False after the point of no return and for who lacks operation:cancel.',
       resolve: (operation, _args, { viewer }) => canCancel(operation, viewer),
+    }),
+    parent: t.field({
+      type: Operation,
+      nullable: true,
+      description: 'The operation that it is a part of, such as the draining of a host; null when it stands alone, or when you may not read that one.',
+      resolve: async ({ parentId }, _args, { viewer, loaders }) => (parentId === null ? null : viewOperation(await loaders.operations.load(parentId), viewer)),
+    }),
+    children: t.field({
+      type: [Operation],
+      description: 'The operations that are parts of it and that you may read, in the order in which they were begun.',
+      resolve: ({ id }, _args, { loaders }) => loaders.children.load(id),
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was asked for.', resolve: (operation) => operation.createdAt }),
     startedAt: t.field({
