@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Codec } from './codec.ts';
-import { int, list, optional, safeUhyper, string, struct, uhyper, uint } from './codec.ts';
+import { boolean, bytes, int, list, optional, safeHyper, safeUhyper, string, struct, uhyper, uint } from './codec.ts';
 import { InvalidRequest, ProtocolError } from './errors.ts';
 import { LIMIT } from './limits.ts';
-import { domain, fixedChars, typedParams, uuid } from './structures.ts';
+import { addressType, domain, exactParams, fixedChars, secret, typedParams, uuid, volume } from './structures.ts';
 import { XdrReader, XdrWriter } from './xdr.ts';
 
 const bytesOf = <T>(codec: Codec<T>, value: T): string => {
@@ -43,6 +43,12 @@ describe('a value and its bytes (RFC 4506)', () => {
     row('optional, absent', optional(string), null, '00000000'),
     row('optional, present', optional(string), 'a', '000000010000000161000000'),
     row('list', list(int, 3), [1, 2], '000000020000000100000002'),
+    row('hyper as a number', safeHyper, -2, 'fffffffffffffffe'),
+    row('int that means yes', boolean, true, '00000001'),
+    row('opaque', bytes(3), Uint8Array.of(1, 2, 255), '000000030102ff00'),
+    row('address family', addressType, 'ipv6', '00000001'),
+    row('volume', volume, { pool: 'p', name: 'v', key: 'k' }, '00000001700000000000000176000000000000016b000000'),
+    row('secret', secret, { uuid: UUID, usageType: 2, usageId: 'c' }, `${UUID.replaceAll('-', '')}000000020000000163000000`),
     row('structure', struct({ a: int, b: string }), { a: 1, b: 'x' }, '000000010000000178000000'),
     row('uuid', uuid, UUID, UUID.replaceAll('-', '')),
     row('domain', domain, { name: 'test', uuid: UUID, id: -1 }, `0000000474657374${UUID.replaceAll('-', '')}ffffffff`),
@@ -57,6 +63,18 @@ describe('a value and its bytes (RFC 4506)', () => {
   ])('$name', ({ value, hex, write, read: readBack }) => {
     expect(write()).toBe(hex);
     expect(readBack()).toEqual(value);
+  });
+
+  it('writes parameters of an exact type, also twice', () => {
+    const params = [{ field: 'a', type: 'int', value: 1 }, { field: 'a', type: 'ullong', value: 1 }, { field: 'b', type: 'string', value: 'c' }] as const;
+    const [a, b] = ['0000000161000000', '0000000162000000'];
+    const written = `00000003${a}0000000100000001${a}000000040000000000000001${b}000000070000000163000000`;
+    expect(bytesOf(exactParams(3), params)).toBe(written);
+    expect(() => read(exactParams(3), written)).toThrow(ProtocolError); // no daemon sends them
+  });
+
+  it('reads an address family that it does not know', () => {
+    expect(read(addressType, '00000009')).toBe('unknown');
   });
 
   it('keeps a typed parameter called __proto__ as what it is', () => {
@@ -80,6 +98,8 @@ describe('what cannot be read is a ProtocolError', () => {
     ['a list that the rest of the message cannot hold', list(domain, LIMIT.domains), '00004000' + '00'.repeat(64)],
     ['a typed parameter of an unknown type', typedParams(1), '000000010000000161000000000000080000000000000000'],
     ['a number of KiB beyond 2^53', safeUhyper, '0020000000000000'],
+    ['a number of seconds beyond 2^53', safeHyper, '8000000000000000'],
+    ['opaque over its limit', bytes(3), '0000000401020304'],
     ['bytes left over', int, '0000000000000000'],
   ])('%s', (_name, codec, hex) => {
     expect(() => read(codec, hex)).toThrow(ProtocolError);
@@ -92,6 +112,11 @@ describe('what cannot be written is an InvalidRequest', () => {
     ['an int of 33 bits', () => bytesOf(int, 2 ** 31)],
     ['a negative unsigned int', () => bytesOf(uint, -1)],
     ['a uhyper of 65 bits', () => bytesOf(uhyper, 2n ** 64n)],
+    ['a fraction of a byte', () => bytesOf(safeUhyper, 0.5)],
+    ['a size beyond 2^53', () => bytesOf(safeUhyper, 2 ** 53)],
+    ['a size that is not a number', () => bytesOf(safeHyper, NaN)],
+    ['a negative size', () => bytesOf(safeUhyper, -1)],
+    ['opaque over its limit', () => bytesOf(bytes(3), new Uint8Array(4))],
     ['a string over the limit', () => bytesOf(string, 'x'.repeat(LIMIT.stringBytes + 1))],
     ['a string with a NUL', () => bytesOf(string, 'a\0b')],
     ['a list over its limit', () => bytesOf(list(int, 1), [1, 2])],

@@ -27,8 +27,39 @@ export const safeUhyper: Codec<number> = {
     if (value > Number.MAX_SAFE_INTEGER) throw new ProtocolError(`${value} is beyond what this field can mean.`);
     return Number(value);
   },
-  write: (w, v) => w.uhyper(BigInt(v)),
+  write: (w, v) => w.uhyper(wholeNumber(v)),
 };
+
+/** hyper that is a number here, because what it counts stays within 2^53: seconds, bytes of a stream. */
+export const safeHyper: Codec<number> = {
+  minBytes: 8,
+  read(reader) {
+    const value = Number(reader.hyper());
+    if (!Number.isSafeInteger(value)) throw new ProtocolError(`${value} is beyond what this field can mean.`);
+    return value;
+  },
+  write: (w, v) => w.hyper(wholeNumber(v)),
+};
+
+/** An int that means yes (not 0) or no. */
+export const boolean: Codec<boolean> = { minBytes: 4, read: (r) => r.int() !== 0, write: (w, v) => w.int(v ? 1 : 0) };
+
+/** opaque<max>: counted bytes; a copy, not a view into the message. */
+export function bytes(max: number): Codec<Uint8Array> {
+  return {
+    minBytes: 4,
+    read(reader) {
+      const length = reader.uint();
+      if (length > max) throw new ProtocolError(`${length} bytes are over the limit of ${max}.`);
+      return Uint8Array.from(reader.opaque(length));
+    },
+    write(writer, value) {
+      if (value.length > max) throw new InvalidRequest(`${value.length} bytes are over the limit of ${max}.`);
+      writer.uint(value.length);
+      writer.opaque(value);
+    },
+  };
+}
 
 /** remote_nonnull_string. */
 export const string: Codec<string> = {
@@ -92,4 +123,9 @@ export function struct<T extends object>(fields: { readonly [Name in keyof T]: C
       for (const [name, codec] of rows) codec.write(writer, value[name]);
     },
   };
+}
+
+function wholeNumber(value: number): bigint {
+  if (!Number.isSafeInteger(value)) throw new InvalidRequest(`${value} is not an integer within 2^53.`);
+  return BigInt(value);
 }

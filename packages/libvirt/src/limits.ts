@@ -19,4 +19,30 @@ export const LIMIT = {
   nodeMemoryStats: 16,
   /** Typed parameters of one domain in a bulk answer: REMOTE_CONNECT_GET_ALL_DOMAIN_STATS_MAX. */
   domainStats: 262_144,
+  /** REMOTE_DOMAIN_INTERFACE_MAX. */
+  domainInterfaces: 2_048,
+  /** REMOTE_DOMAIN_IP_ADDR_MAX. */
+  domainAddresses: 2_048,
+  /** REMOTE_DOMAIN_SNAPSHOT_LIST_MAX. */
+  snapshots: 16_384,
+  /** REMOTE_DOMAIN_MIGRATE_PARAM_LIST_MAX. */
+  migrationParameters: 64,
+  /** REMOTE_MIGRATE_COOKIE_MAX. */
+  migrationCookieBytes: 4_194_304,
+  /** REMOTE_DOMAIN_JOB_STATS_MAX. */
+  jobStats: 64,
+  /** REMOTE_STORAGE_POOL_LIST_MAX. */
+  pools: 16_384,
+  /** REMOTE_STORAGE_VOL_LIST_MAX. */
+  volumes: 16_384,
+  /** REMOTE_NETWORK_LIST_MAX. */
+  networks: 16_384,
+  /** REMOTE_NETWORK_DHCP_LEASES_MAX. */
+  dhcpLeases: 65_536,
+  /** REMOTE_NWFILTER_LIST_MAX. */
+  networkFilters: 16_384,
+  /** REMOTE_SECRET_LIST_MAX. */
+  secrets: 16_384,
+  /** REMOTE_SECRET_VALUE_MAX. */
+  secretBytes: 65_536,
 } as const;

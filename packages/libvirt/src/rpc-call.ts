@@ -1,7 +1,7 @@
 import { ConnectionLost, DeadlineExceeded } from './errors.ts';
 import type { ClientError, CloseReason } from './errors.ts';
 import { encodeFrame, MESSAGE_STATUS, MESSAGE_TYPE, PROGRAM } from './frame.ts';
-import type { Procedure } from './procedures.ts';
+import type { Procedure } from './procedures/procedure.ts';
 import type { XdrReader } from './xdr.ts';
 
 /** 24 days; Node takes longer timers for 1 ms. Source: https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */

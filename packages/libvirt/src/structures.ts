@@ -1,5 +1,5 @@
 import type { Codec } from './codec.ts';
-import { int, list, optional, string, struct } from './codec.ts';
+import { int, list, optional, safeHyper, safeUhyper, string, struct, uint } from './codec.ts';
 import { InvalidRequest, ProtocolError } from './errors.ts';
 
 /**
@@ -11,6 +11,40 @@ export interface DomainRef {
   /** Canonical: lower case, with hyphens. */
   readonly uuid: string;
   readonly id: number;
+}
+
+/** How libvirt names a storage pool; it finds it by `uuid`. */
+export interface PoolRef {
+  readonly name: string;
+  readonly uuid: string;
+}
+
+/** How libvirt names a volume: `pool` and `name` are the names of both; `key` is unique on the host, often the path. */
+export interface VolumeRef {
+  readonly pool: string;
+  readonly name: string;
+  readonly key: string;
+}
+
+/** How libvirt names a virtual network; it finds it by `uuid`. */
+export interface NetworkRef {
+  readonly name: string;
+  readonly uuid: string;
+}
+
+/** How libvirt names a network filter; it finds it by `uuid`. */
+export interface NetworkFilterRef {
+  readonly name: string;
+  readonly uuid: string;
+}
+
+/** How libvirt names a secret; it finds it by `uuid`. */
+export interface SecretRef {
+  readonly uuid: string;
+  /** virSecretUsageType: 0 none, 1 a volume, 2 Ceph, 3 iSCSI, 4 TLS, 5 a virtual TPM. */
+  readonly usageType: number;
+  /** What it is for, in the words of its XML; empty for the type none. */
+  readonly usageId: string;
 }
 
 /**
@@ -40,6 +74,33 @@ export const uuid: Codec<string> = {
 /** remote_nonnull_domain. */
 export const domain: Codec<DomainRef> = struct({ name: string, uuid, id: int });
 
+/** remote_nonnull_storage_pool. */
+export const pool: Codec<PoolRef> = struct({ name: string, uuid });
+
+/** remote_nonnull_storage_vol. */
+export const volume: Codec<VolumeRef> = struct({ pool: string, name: string, key: string });
+
+/** remote_nonnull_network. */
+export const network: Codec<NetworkRef> = struct({ name: string, uuid });
+
+/** remote_nonnull_nwfilter. */
+export const networkFilter: Codec<NetworkFilterRef> = struct({ name: string, uuid });
+
+/** remote_nonnull_secret. */
+export const secret: Codec<SecretRef> = struct({ uuid, usageType: int, usageId: string });
+
+/** The family of an address; `unknown` stands for a number that this client does not know. */
+export type AddressType = 'ipv4' | 'ipv6' | 'unknown';
+
+const ADDRESS_TYPES = ['ipv4', 'ipv6', 'unknown'] as const;
+
+/** virIPAddrType, an int. Source: libvirt 9.0.0 include/libvirt/libvirt-network.h; the position is libvirt's number. */
+export const addressType: Codec<AddressType> = {
+  minBytes: 4,
+  read: (r) => ADDRESS_TYPES[r.int()] ?? 'unknown',
+  write: (w, v) => w.int(ADDRESS_TYPES.indexOf(v)),
+};
+
 /** remote_error (virNetMessageError): what a refused call carries instead of its result. */
 export const remoteError = struct({
   code: int,
@@ -54,6 +115,9 @@ export const remoteError = struct({
   int2: int,
   net: optional(struct({ name: string, uuid })),
 });
+
+/** virNetStreamHole: bytes of a stream that are zero and are not sent. */
+export const streamHole = struct({ length: safeHyper, flags: uint });
 
 /**
  * remote_typed_param_value: a number that says the type, and the value.
@@ -95,6 +159,39 @@ const typedValue: Codec<TypedValue> = {
     }
   },
 };
+
+/**
+ * A typed parameter for a daemon that insists on its type, and lets some occur more than once
+ * (libvirt 9.0.0 src/util/virtypedparam.c, virTypedParamsValidate).
+ */
+export type ExactParam = { readonly field: string } & (
+  | { readonly type: 'int'; readonly value: number }
+  | { readonly type: 'ullong'; readonly value: number }
+  | { readonly type: 'string'; readonly value: string }
+);
+
+const exactInt = struct({ field: string, number: int, value: int });
+const exactUllong = struct({ field: string, number: int, value: safeUhyper });
+const exactString = struct({ field: string, number: int, value: string });
+
+/** A list of remote_typed_param, each with its type, in order. It is only ever sent. */
+export function exactParams(max: number): Codec<readonly ExactParam[]> {
+  const row: Codec<ExactParam> = {
+    minBytes: 12,
+    read() {
+      throw new ProtocolError('A daemon does not send parameters of this kind.');
+    },
+    write(writer, { field, ...param }) {
+      switch (param.type) {
+        case 'int': return exactInt.write(writer, { field, number: 1, value: param.value });
+        case 'ullong': return exactUllong.write(writer, { field, number: 4, value: param.value });
+        case 'string': return exactString.write(writer, { field, number: 7, value: param.value });
+      }
+    },
+  };
+  const rows = list(row, max);
+  return { ...rows, write: (writer, params) => rows.write(writer, [...params]) };
+}
 
 /** A list of remote_typed_param as one object. */
 export function typedParams(max: number): Codec<TypedParams> {

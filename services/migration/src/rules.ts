@@ -1,5 +1,6 @@
 import type { MigrationState, VmState } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import { parseUri } from '@novacron/libvirt';
 
 /** What may be asked for, and which states there are: pure. */
 export const MODES = ['LIVE', 'OFFLINE'] as const;
@@ -35,6 +36,9 @@ export const UNLIMITED_MIB_PER_SECOND = Number((2n ** 63n - 1n) / BigInt(MIB));
 /** Never more than was allowed. */
 export const mibPerSecond = (bytesPerSecond: bigint | null): number =>
   bytesPerSecond === null ? UNLIMITED_MIB_PER_SECOND : Math.max(1, Math.floor(Number(bytesPerSecond) / MIB));
+
+/** By a migrationUri with TLS, memory and disks go encrypted, too; qemu+ssh would encrypt only what the daemons say to each other. */
+export const isEncrypted = (migrationUri: string): boolean => parseUri(migrationUri).transport === 'tls';
 
 const bad = (field: string, message: string): never => {
   throw new DomainError('BAD_USER_INPUT', message, { field });

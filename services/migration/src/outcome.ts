@@ -1,0 +1,84 @@
+import type { DomainState } from '@novacron/libvirt';
+import type { TargetSeen } from './generated/prisma/enums.ts';
+import type { MigrationMode } from './rules.ts';
+
+/**
+ * Where a guest is, from what both hosts show, and what to do about it: pure. Never do two of it run; never is one that may be
+ * the only one destroyed.
+ */
+export const SOURCE_SEEN = ['MOVING', 'HERE', 'HELD', 'OFF', 'GONE'] as const;
+/**
+ * MOVING: its migration is under way. HERE: the guest runs, or rests as its owner left it. HELD: its migration stopped it, and is
+ * not under way any more. OFF: it ended meanwhile. GONE: no domain, or one that libvirt says has migrated.
+ */
+export type SourceSeen = (typeof SOURCE_SEEN)[number];
+
+export type { TargetSeen };
+
+export interface Situation {
+  mode: MigrationMode;
+  source: SourceSeen;
+  /** As the target's agent sees it now; null: it does not say. */
+  target: TargetSeen | null;
+  /** Has an attempt been made that nobody follows any more, or that ended? Before it, nothing can have gone wrong. */
+  attempt: 'NONE' | 'LOST' | 'ENDED';
+  cancelled: boolean;
+}
+
+export type Verdict =
+  /** Wait for libvirt, and tell how far it is; when cancelled, have it end. */
+  | 'FOLLOW'
+  /** Begin, or begin again. */
+  | 'BEGIN'
+  /** Ask both again. */
+  | 'WAIT'
+  /** It is on the target, and only there. */
+  | 'ARRIVED'
+  /** It is on the source, and only there. */
+  | 'STAYED'
+  /** It runs on the target: what is left on the source must not run. */
+  | 'DESTROY_SOURCE'
+  /** It is nowhere but here: let it go on. */
+  | 'RESUME_SOURCE'
+  /** What waits on the target must be gone before it may go on here. */
+  | 'DROP_TARGET'
+  /** It is on neither host. */
+  | 'LOST';
+
+/** What to do next. */
+export function decide({ mode, source, target, attempt, cancelled }: Situation): Verdict {
+  const again: Verdict = cancelled || attempt === 'ENDED' ? 'STAYED' : 'BEGIN';
+  switch (source) {
+    case 'MOVING':
+      return 'FOLLOW';
+    case 'HERE':
+      if (attempt === 'NONE') return again;
+      if (target === 'ARRIVED') return mode === 'LIVE' ? 'DESTROY_SOURCE' : 'ARRIVED'; // what rests in two places runs in none
+      if (again === 'STAYED') return 'STAYED'; // what waits on the target is for the undo of its check to remove
+      return target === null ? 'WAIT' : target === 'INCOMING' ? 'DROP_TARGET' : 'BEGIN';
+    case 'HELD':
+      return ({ ARRIVED: 'DESTROY_SOURCE', MISSING: 'RESUME_SOURCE', INCOMING: 'DROP_TARGET', UNSEEN: 'WAIT' } as const)[target ?? 'UNSEEN'];
+    case 'OFF':
+      return ({ ARRIVED: 'ARRIVED', MISSING: 'STAYED', INCOMING: 'DROP_TARGET', UNSEEN: 'WAIT' } as const)[target ?? 'UNSEEN'];
+    case 'GONE':
+      return ({ ARRIVED: 'ARRIVED', MISSING: 'LOST', INCOMING: 'WAIT', UNSEEN: 'WAIT' } as const)[target ?? 'UNSEEN'];
+  }
+}
+
+/** What the source shows. `moving`: libvirt speaks of a migration under way. */
+export function readSource(state: DomainState | null, moving: boolean, mode: MigrationMode): SourceSeen {
+  if (state === null) return 'GONE';
+  if (moving) return 'MOVING';
+  if (state.state === 'paused' && (state.reason === 'migration' || state.reason === 'postcopy' || state.reason === 'postcopy-failed')) return 'HELD';
+  if (state.state === 'shutoff' || state.state === 'crashed') {
+    if (mode === 'OFFLINE') return 'HERE';
+    return state.state === 'shutoff' && state.reason === 'migrated' ? 'GONE' : 'OFF';
+  }
+  return 'HERE';
+}
+
+/** What the target shows. Paused, and for no reason of its own, it waits for the guest. */
+export function readTarget(state: DomainState | null): TargetSeen {
+  if (state === null) return 'MISSING';
+  return state.state === 'paused' && (state.reason === 'migration' || state.reason === 'starting-up') ? 'INCOMING' : 'ARRIVED';
+}
