@@ -9,7 +9,7 @@ export const PROGRAM = { REMOTE: 0x20008086, KEEPALIVE: 0x6b656570 } as const;
 export const PROGRAM_VERSION = 1;
 
 /** virNetMessageType. Source: virnetprotocol.x. */
-export const MESSAGE_TYPE = { CALL: 0, REPLY: 1, MESSAGE: 2, STREAM: 3 } as const;
+export const MESSAGE_TYPE = { CALL: 0, REPLY: 1, MESSAGE: 2, STREAM: 3, STREAM_HOLE: 6 } as const;
 
 /** virNetMessageStatus. Source: virnetprotocol.x. */
 export const MESSAGE_STATUS = { OK: 0, ERROR: 1, CONTINUE: 2 } as const;

@@ -15,11 +15,12 @@ import {
 } from './frame.ts';
 import type { KeepAliveOptions } from './keep-alive.ts';
 import { KeepAlive } from './keep-alive.ts';
-import type { Procedure } from './procedures.ts';
+import type { Procedure } from './procedures/procedure.ts';
 import type { OnResult } from './rpc-call.ts';
 import { RpcCall } from './rpc-call.ts';
+import type { StreamUse, StreamWire } from './stream-port.ts';
 import { StreamPort } from './stream-port.ts';
-import { remoteError } from './structures.ts';
+import { remoteError, streamHole } from './structures.ts';
 import { XdrReader } from './xdr.ts';
 
 /** Options of every call. */
@@ -93,11 +94,16 @@ export class RpcChannel {
     }
   }
 
-  /** Makes a call that opens a stream. */
-  async openStream<Args>(procedure: Procedure<Args, void>, args: Args, options?: CallOptions): Promise<Duplex> {
+  /** Makes a call that opens a stream; without `use`, a conversation. */
+  async openStream<Args>(
+    procedure: Procedure<Args, void>,
+    args: Args,
+    options?: CallOptions,
+    use?: StreamUse,
+  ): Promise<Duplex> {
     let port: StreamPort | undefined;
     await this.call(procedure, args, options, (_result, { serial, isLate }) => {
-      port = this.#addStream(procedure, serial);
+      port = this.#addStream(procedure, serial, use);
       if (isLate) port.duplex.destroy();
     });
     if (!port) throw new Error('unreachable: a call that succeeded had a result');
@@ -216,7 +222,8 @@ export class RpcChannel {
     if (header.program !== PROGRAM.REMOTE) throw new ProtocolError(`Program 0x${header.program.toString(16)} is unknown.`);
     switch (header.type) {
       case MESSAGE_TYPE.REPLY: return this.#dispatchReply(header, new XdrReader(frame, HEADER_BYTES));
-      case MESSAGE_TYPE.STREAM: return this.#dispatchStream(header, frame);
+      case MESSAGE_TYPE.STREAM:
+      case MESSAGE_TYPE.STREAM_HOLE: return this.#dispatchStream(header, frame);
       case MESSAGE_TYPE.MESSAGE: return this.#dispatchMessage(header, new XdrReader(frame, HEADER_BYTES));
       default: throw new ProtocolError(`A daemon does not send messages of type ${header.type}.`);
     }
@@ -255,11 +262,17 @@ export class RpcChannel {
     reader.end();
   }
 
-  #addStream(procedure: { name: string; number: number }, serial: number): StreamPort {
-    const port: StreamPort = new StreamPort(procedure.name, {
+  #addStream(procedure: { name: string; number: number }, serial: number, use?: StreamUse): StreamPort {
+    const { STREAM, STREAM_HOLE } = MESSAGE_TYPE;
+    const header = { program: PROGRAM.REMOTE, procedure: procedure.number, serial };
+    const wire: StreamWire = {
       send: (status, data, onSent) => {
-        const header = { program: PROGRAM.REMOTE, procedure: procedure.number, type: MESSAGE_TYPE.STREAM, serial, status };
-        this.#write(encodeFrame(header, (writer) => writer.raw(data)), onSent);
+        this.#write(encodeFrame({ ...header, type: STREAM, status }, (writer) => writer.raw(data)), onSent);
+      },
+      sendHole: (length) => {
+        const { CONTINUE: status } = MESSAGE_STATUS;
+        const hole = { length, flags: 0 };
+        this.#write(encodeFrame({ ...header, type: STREAM_HOLE, status }, (writer) => streamHole.write(writer, hole)));
       },
       pause: () => {
         this.#stalled.add(port);
@@ -269,24 +282,27 @@ export class RpcChannel {
         this.#stalled.delete(port);
         if (this.#stalled.size === 0) this.#socket.resume();
       },
-    });
+    };
+    const port = new StreamPort(procedure.name, wire, use);
     this.#streams.set(serial, port);
     return port;
   }
 
-  #dispatchStream({ serial, status, procedure }: Header, frame: Buffer): void {
+  #dispatchStream({ serial, status, procedure, type }: Header, frame: Buffer): void {
     const port = this.#streams.get(serial);
     if (!port) {
       // Packets may cross our abort on the way, and outlive their stream.
-      if (serial === 0 || serial > this.#lastSerial) throw new ProtocolError(`Serial ${serial} was never a stream.`);
+      const isNone = serial === 0 || serial > this.#lastSerial || this.#inFlight.has(serial);
+      if (isNone) throw new ProtocolError(`Serial ${serial} was never a stream.`);
       return;
     }
-    if (status === MESSAGE_STATUS.CONTINUE) {
-      port.receive(frame.subarray(HEADER_BYTES));
-      return;
-    }
-    this.#streams.delete(serial);
     const reader = new XdrReader(frame, HEADER_BYTES);
+    if (type === MESSAGE_TYPE.STREAM_HOLE) {
+      port.receiveHole(streamHole.read(reader).length);
+      return reader.end();
+    }
+    if (status === MESSAGE_STATUS.CONTINUE) return port.receive(frame.subarray(HEADER_BYTES));
+    this.#streams.delete(serial);
     if (status === MESSAGE_STATUS.OK) port.confirm();
     else if (status === MESSAGE_STATUS.ERROR) port.fail(readError(`stream of procedure ${procedure}`, reader));
     else throw new ProtocolError(`A stream packet has the status ${status}.`);
