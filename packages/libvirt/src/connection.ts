@@ -1,18 +1,26 @@
 import { dial } from './dial.ts';
 import type { DomainEventKind, DomainEvents } from './domain-event.ts';
-import { DomainEventFeed } from './domain-event-feed.ts';
-import type { EventSubscription } from './domain-event-feed.ts';
+import { DOMAIN_EVENTS } from './domain-event.ts';
 import { Domains } from './domains.ts';
 import type { CloseReason } from './errors.ts';
-import { InvalidRequest, Unsupported } from './errors.ts';
+import { InvalidRequest, ProtocolError, Unsupported } from './errors.ts';
+import { EventFeed } from './event-feed.ts';
+import type { EventSubscription } from './event-feed.ts';
 import { AUTH_TYPE, DRIVER_FEATURE } from './flags.ts';
+import type { NetworkEvent, PoolEvent } from './host-event.ts';
+import { NETWORK_EVENT, POOL_EVENTS } from './host-event.ts';
 import type { KeepAliveOptions } from './keep-alive.ts';
+import { NetworkFilters } from './network-filters.ts';
+import { Networks } from './networks.ts';
 import { HostNode } from './node.ts';
+import { Pools } from './pools.ts';
 import { PROCEDURES } from './procedures.ts';
 import type { CallOptions } from './rpc-channel.ts';
 import { RpcChannel } from './rpc-channel.ts';
+import { Secrets } from './secrets.ts';
 import type { PkiFiles } from './tls-socket.ts';
 import { type LibvirtAddress, parseUri } from './uri.ts';
+import { Volumes } from './volumes.ts';
 
 /** How to connect. */
 export interface ConnectOptions {
@@ -50,6 +58,12 @@ export interface DomainCapabilitiesQuery {
   virtType?: string;
 }
 
+/**
+ * How a CPU compares with the one it is compared with: `incompatible` has something that one lacks or
+ * is of another kind, `identical` is the same, `superset`: that one has more than is asked for.
+ */
+export type CpuComparison = 'incompatible' | 'identical' | 'superset';
+
 /** Default for a call's deadline. */
 const DEFAULT_DEADLINE_MS = 30_000;
 /** Default for calls on the wire at once: one less than the daemon's max_client_requests, so that it still reads pings. */
@@ -62,15 +76,25 @@ const CLOSE_DEADLINE_MS = 1_000;
 /** One open connection to one libvirt driver. Made by {@link connect}. */
 export class Connection implements AsyncDisposable {
   readonly domains: Domains;
+  readonly pools: Pools;
+  readonly volumes: Volumes;
+  readonly networks: Networks;
+  readonly filters: NetworkFilters;
+  readonly secrets: Secrets;
   readonly node: HostNode;
   readonly #channel: RpcChannel;
-  readonly #events: DomainEventFeed;
+  readonly #events: EventFeed;
 
   /** @internal */
   constructor(channel: RpcChannel) {
     this.#channel = channel;
-    this.#events = new DomainEventFeed(channel);
+    this.#events = new EventFeed(channel);
     this.domains = new Domains(channel);
+    this.pools = new Pools(channel);
+    this.volumes = new Volumes(channel);
+    this.networks = new Networks(channel);
+    this.filters = new NetworkFilters(channel);
+    this.secrets = new Secrets(channel);
     this.node = new HostNode(channel);
   }
 
@@ -87,7 +111,24 @@ export class Connection implements AsyncDisposable {
     kind: Kind,
     listener: (event: DomainEvents[Kind]) => void,
   ): Promise<EventSubscription> {
-    return this.#events.subscribe(kind, listener);
+    return this.#events.subscribe(DOMAIN_EVENTS[kind], listener);
+  }
+
+  /** Like onDomainEvent, for the events of every virtual network. */
+  onNetworkEvent(listener: (event: NetworkEvent) => void): Promise<EventSubscription> {
+    return this.#events.subscribe(NETWORK_EVENT, listener);
+  }
+
+  /** Like onDomainEvent, for the events of every storage pool. */
+  async onPoolEvent(listener: (event: PoolEvent) => void): Promise<EventSubscription> {
+    const lifecycle = await this.#events.subscribe(POOL_EVENTS.lifecycle, listener);
+    try {
+      const refresh = await this.#events.subscribe(POOL_EVENTS.refresh, listener);
+      return { close: async () => void (await Promise.all([lifecycle.close(), refresh.close()])) };
+    } catch (error) {
+      await lifecycle.close();
+      throw error;
+    }
   }
 
   /** The host's capabilities, as XML; the host's UUID is in it. */
@@ -100,6 +141,22 @@ export class Connection implements AsyncDisposable {
     const { emulator = null, arch = null, machine = null, virtType = null } = query;
     const args = { emulator, arch, machine, virtType, flags: 0 };
     return (await this.#channel.call(PROCEDURES.connectGetDomainCapabilities, args, options)).xml;
+  }
+
+  /** What is asked of a CPU (`<cpu>`), compared with the host's own CPU. `flags`: COMPARE_CPU. */
+  async compareCpu(xml: string, flags = 0, options?: CallOptions): Promise<CpuComparison> {
+    return toComparison((await this.#channel.call(PROCEDURES.connectCompareCpu, { xml, flags }, options)).result);
+  }
+
+  /** What is asked of a CPU (`<cpu>`), compared with what the hypervisor can give on this host. `flags`: COMPARE_CPU. */
+  async compareHypervisorCpu(
+    query: DomainCapabilitiesQuery & { xml: string },
+    flags = 0,
+    options?: CallOptions,
+  ): Promise<CpuComparison> {
+    const { emulator = null, arch = null, machine = null, virtType = null, xml } = query;
+    const args = { emulator, arch, machine, virtType, xml, flags };
+    return toComparison((await this.#channel.call(PROCEDURES.connectCompareHypervisorCpu, args, options)).result);
   }
 
   /** The hypervisor's version. */
@@ -195,4 +252,11 @@ function toVersion(number: number): Version {
     minor: Math.floor(number / 1_000) % 1_000,
     release: number % 1_000,
   };
+}
+
+/** Source: libvirt 9.0.0 include/libvirt/libvirt-host.h, virCPUCompareResult; the position is libvirt's number. */
+function toComparison(result: number): CpuComparison {
+  const comparison = (['incompatible', 'identical', 'superset'] as const)[result];
+  if (!comparison) throw new ProtocolError(`${result} is no result of a comparison of CPUs.`);
+  return comparison;
 }

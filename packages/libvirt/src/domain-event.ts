@@ -1,8 +1,10 @@
 import type { Codec } from './codec.ts';
-import { int, struct } from './codec.ts';
-import type { DomainRef } from './structures.ts';
-import { domain } from './structures.ts';
-import type { XdrReader } from './xdr.ts';
+import { int, string } from './codec.ts';
+import type { EventRow } from './event-row.ts';
+import { eventRow } from './event-row.ts';
+import { LIMIT } from './limits.ts';
+import type { DomainRef, TypedParams } from './structures.ts';
+import { domain, typedParams } from './structures.ts';
 
 /**
  * What can happen to a domain, and its details; the position in a list is libvirt's number.
@@ -52,41 +54,47 @@ export interface AgentLifecycleEvent {
   readonly reason: 'unknown' | 'domain-started' | 'channel';
 }
 
+/** A running domain got a device, lost it, or the guest refused to let go of it. `alias` names it in the domain's XML. */
+export interface DeviceEvent<Kind extends 'device-added' | 'device-removed' | 'device-removal-failed'> {
+  readonly kind: Kind;
+  readonly domain: DomainRef;
+  readonly alias: string;
+}
+
+/** A migration begins to copy memory once more: the pages that changed meanwhile. The first iteration is 1. */
+export interface MigrationIterationEvent {
+  readonly kind: 'migration-iteration';
+  readonly domain: DomainRef;
+  readonly iteration: number;
+}
+
+/** A job ended on this host: a migration from it, a save. `params` are those of {@link DomainJob}. */
+export interface JobCompletedEvent {
+  readonly kind: 'job-completed';
+  readonly domain: DomainRef;
+  readonly params: TypedParams;
+}
+
 /** Event by kind. */
 export interface DomainEvents {
   lifecycle: LifecycleEvent;
   reboot: RebootEvent;
   'agent-lifecycle': AgentLifecycleEvent;
+  'device-added': DeviceEvent<'device-added'>;
+  'device-removed': DeviceEvent<'device-removed'>;
+  'device-removal-failed': DeviceEvent<'device-removal-failed'>;
+  'migration-iteration': MigrationIterationEvent;
+  'job-completed': JobCompletedEvent;
 }
 
 export type DomainEventKind = keyof DomainEvents;
 
-/** How one kind of event is asked for and read. */
-export interface DomainEventRow<E> {
-  /** virConnectDomainEventID. */
-  readonly eventId: number;
-  /** The number of the message that carries it (REMOTE_PROC_DOMAIN_EVENT_CALLBACK_*). */
-  readonly message: number;
-  read(reader: XdrReader): { callbackId: number; event: E };
-}
-
-function row<Fields extends object, E>(
+const row = <Fields extends object, E>(
   eventId: number,
   message: number,
   fields: { readonly [Name in keyof Fields]: Codec<Fields[Name]> },
   describe: (domain: DomainRef, fields: Fields) => E,
-): DomainEventRow<E> {
-  const head = struct({ callbackId: int, domain });
-  const rest = struct<Fields>(fields);
-  return {
-    eventId,
-    message,
-    read(reader) {
-      const { callbackId, domain: about } = head.read(reader);
-      return { callbackId, event: describe(about, rest.read(reader)) };
-    },
-  };
-}
+): EventRow<E> => eventRow({ source: 'domain', eventId, message, about: domain }, fields, describe);
 
 const LIFECYCLE_NAMES = Object.keys(LIFECYCLE) as LifecycleName[]; // keys() forgets the key type
 const AGENT_STATES = ['unknown', 'connected', 'disconnected'] as const;
@@ -103,7 +111,7 @@ function describeLifecycle(about: DomainRef, eventCode: number, detailCode: numb
  * The events this client knows: one row each.
  * Source: libvirt 9.0.0 src/remote/remote_protocol.x and include/libvirt/libvirt-domain.h (virDomainEventID).
  */
-export const DOMAIN_EVENTS: { readonly [Kind in DomainEventKind]: DomainEventRow<DomainEvents[Kind]> } = {
+export const DOMAIN_EVENTS: { readonly [Kind in DomainEventKind]: EventRow<DomainEvents[Kind]> } = {
   lifecycle: row(0, 318, { event: int, detail: int }, (about, { event, detail }) =>
     describeLifecycle(about, event, detail),
   ),
@@ -113,5 +121,26 @@ export const DOMAIN_EVENTS: { readonly [Kind in DomainEventKind]: DomainEventRow
     domain: about,
     state: AGENT_STATES[state] ?? 'unknown',
     reason: AGENT_REASONS[reason] ?? 'unknown',
+  })),
+  'device-added': row(19, 354, { alias: string }, (about, { alias }) => ({ kind: 'device-added', domain: about, alias })),
+  'device-removed': row(15, 333, { alias: string }, (about, { alias }) => ({
+    kind: 'device-removed',
+    domain: about,
+    alias,
+  })),
+  'device-removal-failed': row(22, 367, { alias: string }, (about, { alias }) => ({
+    kind: 'device-removal-failed',
+    domain: about,
+    alias,
+  })),
+  'migration-iteration': row(20, 359, { iteration: int }, (about, { iteration }) => ({
+    kind: 'migration-iteration',
+    domain: about,
+    iteration,
+  })),
+  'job-completed': row(21, 363, { params: typedParams(LIMIT.jobStats) }, (about, { params }) => ({
+    kind: 'job-completed',
+    domain: about,
+    params,
   })),
 };

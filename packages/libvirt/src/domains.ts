@@ -1,11 +1,27 @@
 import type { Duplex } from 'node:stream';
 import type { DomainState } from './domain-state.ts';
 import { describeState } from './domain-state.ts';
-import type { PowerMode, StatsGroup } from './flags.ts';
-import { CONSOLE, LIST_DOMAINS, METADATA_TYPE, POWER_MODE, START, STATS_GROUP } from './flags.ts';
+import type { DomainJob } from './domain-job.ts';
+import { describeJob } from './domain-job.ts';
+import type { AddressSource, PowerMode, StatsGroup } from './flags.ts';
+import {
+  ADDRESS_SOURCE,
+  BLOCK_RESIZE,
+  CONSOLE,
+  JOB_STATS,
+  LIST_DOMAINS,
+  METADATA_TYPE,
+  MIGRATE,
+  POWER_MODE,
+  START,
+  STATS_GROUP,
+} from './flags.ts';
+import { LIMIT } from './limits.ts';
+import type { Migration } from './migration.ts';
+import { migrationParameters } from './migration.ts';
 import { PROCEDURES } from './procedures.ts';
 import type { CallOptions, RpcChannel } from './rpc-channel.ts';
-import type { DomainRef, TypedParams } from './structures.ts';
+import type { AddressType, DomainRef, TypedParams } from './structures.ts';
 
 /** Which domains `list` returns; what is left out does not narrow. */
 export interface DomainFilter {
@@ -28,6 +44,24 @@ export interface DomainInfo {
 export interface DomainStats {
   readonly domain: DomainRef;
   readonly params: TypedParams;
+}
+
+/** virDomainBlockInfo: a disk of a domain, in bytes. */
+export interface BlockInfo {
+  /** What the guest sees. */
+  readonly capacity: number;
+  /** What has been written of it. */
+  readonly allocation: number;
+  /** What its file or device takes on the host. */
+  readonly physical: number;
+}
+
+/** A network interface of a guest and its addresses. */
+export interface InterfaceAddresses {
+  /** As the source of the addresses calls it: the host's `vnet0`, or the guest's `eth0`. */
+  readonly name: string;
+  readonly mac: string | null;
+  readonly addresses: readonly { readonly type: AddressType; readonly address: string; readonly prefix: number }[];
 }
 
 /** What libvirt keeps about a domain for others: its title, its description, or an XML element of the caller's namespace. */
@@ -197,6 +231,108 @@ export class Domains {
     const flags = (how.force ? CONSOLE.FORCE : 0) | (how.safe ? CONSOLE.SAFE : 0);
     const args = { dom: domain, device: how.device ?? null, flags };
     return this.#channel.openStream(PROCEDURES.domainOpenConsole, args, options);
+  }
+
+  /** Whether the daemon starts the domain when it starts; OPERATION_INVALID for a transient one. Idempotent. */
+  setAutostart(domain: DomainRef, autostart: boolean, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainSetAutostart, { dom: domain, autostart }, options);
+  }
+
+  /** Adds a device, such as `<disk>` or `<interface>`. `flags`: AFFECT. */
+  attachDevice(domain: DomainRef, xml: string, flags = 0, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainAttachDeviceFlags, { dom: domain, xml, flags }, options);
+  }
+
+  /**
+   * Removes the device that this XML describes; DEVICE_MISSING when there is none. A running guest is
+   * only asked to let go of it: it is gone with the event `device-removed`. `flags`: AFFECT.
+   */
+  detachDevice(domain: DomainRef, xml: string, flags = 0, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainDetachDeviceFlags, { dom: domain, xml, flags }, options);
+  }
+
+  /** Like detachDevice, by the alias in the domain's XML. */
+  detachDeviceAlias(domain: DomainRef, alias: string, flags = 0, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainDetachDeviceAlias, { dom: domain, alias, flags }, options);
+  }
+
+  /** Changes what can be changed of a device: a CD, a link's state. `flags`: AFFECT, DEVICE. */
+  updateDevice(domain: DomainRef, xml: string, flags = 0, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainUpdateDeviceFlags, { dom: domain, xml, flags }, options);
+  }
+
+  /** Gives a disk (`vda`, or its path) of a running domain another size, in bytes; the guest is told. */
+  blockResize(domain: DomainRef, disk: string, sizeBytes: number, options?: CallOptions): Promise<void> {
+    const args = { dom: domain, disk, size: sizeBytes, flags: BLOCK_RESIZE.BYTES };
+    return this.#channel.call(PROCEDURES.domainBlockResize, args, options);
+  }
+
+  /** The size of a disk (`vda`, or its path), in bytes. */
+  blockInfo(domain: DomainRef, disk: string, options?: CallOptions): Promise<BlockInfo> {
+    return this.#channel.call(PROCEDURES.domainGetBlockInfo, { dom: domain, disk, flags: 0 }, options);
+  }
+
+  /** The addresses of a running guest. `agent` rejects with AGENT_UNRESPONSIVE when no agent answers. */
+  async interfaceAddresses(
+    domain: DomainRef,
+    source: AddressSource,
+    options?: CallOptions,
+  ): Promise<InterfaceAddresses[]> {
+    const args = { dom: domain, source: ADDRESS_SOURCE[source], flags: 0 };
+    return (await this.#channel.call(PROCEDURES.domainInterfaceAddresses, args, options)).interfaces;
+  }
+
+  /** The names of libvirt's snapshots of a domain. */
+  async snapshotNames(domain: DomainRef, options?: CallOptions): Promise<string[]> {
+    const args = { dom: domain, max: LIMIT.snapshots, flags: 0 };
+    return (await this.#channel.call(PROCEDURES.domainSnapshotListNames, args, options)).names;
+  }
+
+  /**
+   * Migrates a domain, from daemon to daemon; resolves when it runs on the destination, and no more
+   * here. It lasts as long as its memory takes: give it a `deadlineMs` that fits, `Infinity` for 24
+   * days. Past its deadline it goes on: abortJob ends it. Aborted, it rejects with OPERATION_ABORTED.
+   */
+  async migrateToUri(domain: DomainRef, migration: Migration, options?: CallOptions): Promise<void> {
+    const { destinationUri, params = {}, flags = 0 } = migration;
+    const args = {
+      dom: domain,
+      destinationUri,
+      params: migrationParameters(params),
+      cookie: new Uint8Array(),
+      flags: flags | MIGRATE.PEER2PEER,
+    };
+    await this.#channel.call(PROCEDURES.domainMigratePerform3Params, args, options);
+  }
+
+  /**
+   * What the domain's present job does, by libvirt's names (`time_elapsed` in ms, `data_remaining` in
+   * bytes). `completed`: the last job that ended instead; read it once, or `keepCompleted` keeps it.
+   */
+  async jobStats(
+    domain: DomainRef,
+    which: { completed?: boolean; keepCompleted?: boolean } = {},
+    options?: CallOptions,
+  ): Promise<DomainJob> {
+    const flags =
+      (which.completed ? JOB_STATS.COMPLETED : 0) |
+      (which.keepCompleted ? JOB_STATS.COMPLETED | JOB_STATS.KEEP_COMPLETED : 0);
+    return describeJob(await this.#channel.call(PROCEDURES.domainGetJobStats, { dom: domain, flags }, options));
+  }
+
+  /** Ends the domain's present job, a migration say; OPERATION_INVALID when there is none. */
+  abortJob(domain: DomainRef, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainAbortJob, { dom: domain }, options);
+  }
+
+  /** How much of the network a migration may take, in MiB a second; a running one and those to come. */
+  setMigrationMaxSpeed(domain: DomainRef, bandwidthMiBps: number, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainMigrateSetMaxSpeed, { dom: domain, bandwidthMiBps, flags: 0 }, options);
+  }
+
+  /** How long the guest may stand still at the end of a migration, in ms. */
+  setMigrationMaxDowntime(domain: DomainRef, downtimeMs: number, options?: CallOptions): Promise<void> {
+    return this.#channel.call(PROCEDURES.domainMigrateSetMaxDowntime, { dom: domain, downtimeMs, flags: 0 }, options);
   }
 }
 

@@ -4,10 +4,19 @@ import { addressOf, connect } from './connection.ts';
 import type { DomainEventKind, DomainEvents } from './domain-event.ts';
 import type { CloseReason } from './errors.ts';
 import { ConnectionLost, DeadlineExceeded } from './errors.ts';
+import type { NetworkEvent, PoolEvent } from './host-event.ts';
+
+/** What a link can listen to: the domains' events by kind, and those of networks and pools. */
+export interface LinkEvents extends DomainEvents {
+  network: NetworkEvent;
+  pool: PoolEvent;
+}
+
+type LinkListener<E> = (event: E, connection: Connection) => void;
 
 /** Listeners by kind of event; each is registered again on every new connection. */
-export type DomainEventListeners = {
-  readonly [Kind in DomainEventKind]?: (event: DomainEvents[Kind], connection: Connection) => void;
+export type LinkListeners = {
+  readonly [Kind in keyof LinkEvents]?: LinkListener<LinkEvents[Kind]>;
 };
 
 /** What a link does at the moment. */
@@ -24,7 +33,7 @@ export type LinkStatus =
 
 /** How to keep up a link. */
 export interface LinkOptions extends Omit<ConnectOptions, 'signal'> {
-  readonly listeners?: DomainEventListeners;
+  readonly listeners?: LinkListeners;
   /** Called with every change of the status, in order. What it throws becomes an uncaught exception. */
   readonly onStatus?: (status: LinkStatus) => void;
   /**
@@ -130,13 +139,18 @@ export class Link implements AsyncDisposable {
   }
 
   async #listen(connection: Connection): Promise<void> {
-    const { listeners = {} } = this.#options;
-    const kinds = Object.keys(listeners) as DomainEventKind[]; // keys() forgets the key type
-    await Promise.all(kinds.map((kind) => this.#listenTo(connection, kind)));
+    const { network, pool, ...domain } = this.#options.listeners ?? {};
+    const kinds = Object.keys(domain) as DomainEventKind[]; // keys() forgets the key type
+    await Promise.all([
+      ...kinds.map((kind) => this.#listenTo(connection, kind)),
+      network && connection.onNetworkEvent((event) => network(event, connection)),
+      pool && connection.onPoolEvent((event) => pool(event, connection)),
+    ]);
   }
 
   async #listenTo<Kind extends DomainEventKind>(connection: Connection, kind: Kind): Promise<void> {
-    const listener = this.#options.listeners?.[kind];
+    // the intersection of both tables' types is more than the compiler sees through
+    const listener = this.#options.listeners?.[kind] as LinkListener<DomainEvents[Kind]> | undefined;
     if (listener) await connection.onDomainEvent(kind, (event) => listener(event, connection));
   }
 

@@ -5,10 +5,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DOMAIN_EVENTS } from '../src/domain-event.ts';
 import { FrameReader, HEADER_BYTES, MESSAGE_STATUS, MESSAGE_TYPE } from '../src/frame.ts';
+import { NETWORK_EVENT, POOL_EVENTS } from '../src/host-event.ts';
 import { isClientError, ProtocolError } from '../src/index.ts';
 import { PROCEDURES } from '../src/procedures.ts';
 import { RpcChannel } from '../src/rpc-channel.ts';
-import { domain, remoteError, typedParams, type TypedValue } from '../src/structures.ts';
+import { nextPiece } from '../src/sparse.ts';
+import { domain, remoteError, streamHole, typedParams, type TypedValue } from '../src/structures.ts';
 import { XdrReader } from '../src/xdr.ts';
 import { frame } from './fake-daemon.ts';
 
@@ -57,6 +59,25 @@ describe('the frame reader', () => {
   });
 });
 
+describe('the search for holes', () => {
+  it('cuts any chunk into zeros and the rest, without losing a byte', () => {
+    const runs = fc.array(fc.record({ byte: fc.nat(1), length: fc.nat(9_000) }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(runs, (parts) => {
+        const chunk = Buffer.concat(parts.map(({ byte, length }) => Buffer.alloc(length, byte)));
+        const pieces: Buffer[] = [];
+        for (let start = 0; start < chunk.length; ) {
+          const { isZeros, end } = nextPiece(chunk, start);
+          expect(end).toBeGreaterThan(start);
+          pieces.push(isZeros ? Buffer.alloc(end - start) : chunk.subarray(start, end));
+          start = end;
+        }
+        expect(Buffer.concat(pieces).equals(chunk)).toBe(true);
+      }),
+    );
+  });
+});
+
 describe('codecs', () => {
   it('read back what they wrote', () => {
     const params = fc.dictionary(fc.string({ unit: fc.constantFrom('a', 'b', '.', 'ü') }), typedValue);
@@ -75,6 +96,9 @@ describe('codecs', () => {
   const readers: [string, (reader: XdrReader) => unknown][] = [
     ...Object.values(PROCEDURES).map((row): [string, (reader: XdrReader) => unknown] => [row.name, (r) => row.result.read(r)]),
     ...Object.entries(DOMAIN_EVENTS).map(([kind, row]): [string, (reader: XdrReader) => unknown] => [kind, (r) => row.read(r)]),
+    ['a network event', (r) => NETWORK_EVENT.read(r)],
+    ...Object.entries(POOL_EVENTS).map(([kind, row]): [string, (reader: XdrReader) => unknown] => [`pool ${kind}`, (r) => row.read(r)]),
+    ['a hole', (r) => streamHole.read(r)],
     ['an error', (r) => remoteError.read(r)],
     ['typed parameters', (r) => typedParams(1_000).read(r)],
     ['a domain', (r) => domain.read(r)],

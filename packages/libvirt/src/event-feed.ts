@@ -1,5 +1,4 @@
-import type { DomainEventKind, DomainEventRow, DomainEvents } from './domain-event.ts';
-import { DOMAIN_EVENTS } from './domain-event.ts';
+import type { EventRow, EventSource } from './event-row.ts';
 import { ConnectionLost } from './errors.ts';
 import { PROCEDURES } from './procedures.ts';
 import type { RpcChannel } from './rpc-channel.ts';
@@ -11,51 +10,55 @@ export interface EventSubscription {
   close(): Promise<void>;
 }
 
+/** How the daemon is asked for the events of each kind of object, and for no more of them. */
+const REGISTRATION = {
+  domain: { register: PROCEDURES.domainEventRegister, deregister: PROCEDURES.domainEventDeregister },
+  network: { register: PROCEDURES.networkEventRegister, deregister: PROCEDURES.networkEventDeregister },
+  pool: { register: PROCEDURES.poolEventRegister, deregister: PROCEDURES.poolEventDeregister },
+} satisfies Record<EventSource, unknown>;
+
 /**
- * The daemon's domain events. The daemon is told once per kind, however many listeners there are,
- * and told again when the last one has gone.
+ * The daemon's events. The daemon is told once per row, however many listeners there are, and told
+ * again when the last one has gone.
  */
-export class DomainEventFeed {
-  readonly #kinds = new Map<number, KindFeed<DomainEventKind>>();
+export class EventFeed {
+  readonly #rows = new Map<number, RowFeed<unknown>>();
   readonly #channel: RpcChannel;
 
   constructor(channel: RpcChannel) {
     this.#channel = channel;
     channel.handleMessages((message, reader) => {
-      const feed = this.#kinds.get(message);
+      const feed = this.#rows.get(message);
       feed?.deliver(reader);
       return feed !== undefined;
     });
   }
 
-  subscribe<Kind extends DomainEventKind>(
-    kind: Kind,
-    listener: (event: DomainEvents[Kind]) => void,
-  ): Promise<EventSubscription> {
-    const row = DOMAIN_EVENTS[kind];
-    let feed = this.#kinds.get(row.message) as KindFeed<Kind> | undefined; // this number has only this kind's feed
+  /** Calls `listener` for each event of the row from the moment the promise resolves. */
+  subscribe<E>(row: EventRow<E>, listener: (event: E) => void): Promise<EventSubscription> {
+    let feed = this.#rows.get(row.message) as RowFeed<E> | undefined; // this number has only this row's feed
     if (!feed) {
-      feed = new KindFeed<Kind>(this.#channel, row as DomainEventRow<DomainEvents[Kind]>); // Kind indexes the table
-      this.#kinds.set(row.message, feed as unknown as KindFeed<DomainEventKind>);
+      feed = new RowFeed(this.#channel, row);
+      this.#rows.set(row.message, feed as RowFeed<unknown>); // see above
     }
     return feed.subscribe(listener);
   }
 }
 
-class KindFeed<Kind extends DomainEventKind> {
+class RowFeed<E> {
   readonly #channel: RpcChannel;
-  readonly #row: DomainEventRow<DomainEvents[Kind]>;
-  readonly #listeners = new Set<{ call: (event: DomainEvents[Kind]) => void }>();
+  readonly #row: EventRow<E>;
+  readonly #listeners = new Set<{ call: (event: E) => void }>();
   #callbackId: number | undefined;
   /** Registering and deregistering happen one after the other. */
   #tail: Promise<void> = Promise.resolve();
 
-  constructor(channel: RpcChannel, row: DomainEventRow<DomainEvents[Kind]>) {
+  constructor(channel: RpcChannel, row: EventRow<E>) {
     this.#channel = channel;
     this.#row = row;
   }
 
-  async subscribe(call: (event: DomainEvents[Kind]) => void): Promise<EventSubscription> {
+  async subscribe(call: (event: E) => void): Promise<EventSubscription> {
     const listener = { call };
     this.#listeners.add(listener);
     const close = async () => {
@@ -96,8 +99,9 @@ class KindFeed<Kind extends DomainEventKind> {
   }
 
   async #register(): Promise<void> {
-    const args = { eventId: this.#row.eventId, dom: null };
-    const { callbackId } = await this.#channel.call(PROCEDURES.domainEventRegister, args, {}, (late, { isLate }) => {
+    const args = { eventId: this.#row.eventId, only: null };
+    const { register } = REGISTRATION[this.#row.source];
+    const { callbackId } = await this.#channel.call(register, args, {}, (late, { isLate }) => {
       // Its caller has given up; whether this works changes nothing for anyone.
       if (isLate) this.#deregister(late.callbackId).catch(() => undefined);
     });
@@ -107,7 +111,7 @@ class KindFeed<Kind extends DomainEventKind> {
   async #deregister(callbackId: number): Promise<void> {
     if (this.#callbackId === callbackId) this.#callbackId = undefined;
     try {
-      await this.#channel.call(PROCEDURES.domainEventDeregister, { callbackId });
+      await this.#channel.call(REGISTRATION[this.#row.source].deregister, { callbackId });
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error; // the registration went with the connection
     }
