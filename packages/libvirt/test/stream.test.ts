@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { eventually } from '@novacron/testkit';
 import { describe, expect, it } from 'vitest';
 import { MESSAGE_STATUS, MESSAGE_TYPE } from '../src/frame.ts';
@@ -11,7 +13,7 @@ import type { FakeClient, Received } from './fake-daemon.ts';
 import { failure, FakeDaemon, holding } from './fake-daemon.ts';
 
 const DOMAIN = { name: 'a', uuid: '6695eb01-f6a4-8304-79aa-97f2502e193f', id: 1 };
-const { domainOpenConsole, connectGetHostname } = PROCEDURES;
+const { domainOpenConsole, connectGetHostname, volumeUpload } = PROCEDURES;
 
 /** A daemon with a console; it confirms finish and abort as libvirtd does. */
 async function withConsole(): Promise<{ daemon: FakeDaemon; connection: Connection; opened: () => Received }> {
@@ -134,6 +136,32 @@ describe('a stream', () => {
     for await (const chunk of console) received += (chunk as Buffer).length; // no encoding is set
     expect(received).toBe(count * packet.length);
     expect(await hostname).toBe('h');
+  });
+
+  it('that is an upload takes no more than the daemon does', async () => {
+    const daemon = await FakeDaemon.start((received, client) => {
+      const { type, status, procedure } = received.header;
+      if (procedure !== volumeUpload.number) return false;
+      if (type === MESSAGE_TYPE.CALL) {
+        client.reply(received, volumeUpload, undefined);
+        client.socket.pause();
+      } else if (status === MESSAGE_STATUS.OK) client.stream(received, MESSAGE_STATUS.OK);
+      return true;
+    });
+    const connection = await daemon.connect();
+    const chunk = Buffer.alloc(1024 * 1024, 'x');
+    let taken = 0;
+    const source = Readable.from((function* () {
+      for (; taken < 200; taken++) yield chunk;
+    })());
+    const done = pipeline(source, await connection.volumes.upload({ pool: 'p', name: 'v', key: 'k' }));
+    let before = -1;
+    const standsStill = () => before === (before = taken);
+    await eventually('a full socket', standsStill, { intervalMs: 200 });
+    expect(taken).toBeLessThan(20); // the stream's, the socket's and the kernel's share of 200
+    daemon.client.socket.resume();
+    await done;
+    expect(packets(daemon).reduce((sum, { payload }) => sum + payload.length, 0)).toBe(200 * chunk.length);
   });
 
   it('that opens too late is aborted', async () => {
