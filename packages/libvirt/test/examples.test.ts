@@ -40,6 +40,15 @@ describe('the examples', () => {
     expect(stdout).toBe('There is no such domain.\n');
   });
 
+  it('upload-volume', async () => {
+    await host().virsh('pool-create-as', 'images', 'dir', '--build', '--target', '/var/lib/libvirt/images');
+    const file = join(import.meta.dirname, '../README.md');
+    const { stdout } = await run(process.execPath, [join(examples, 'upload-volume.ts'), host().uri, 'images', 'readme', file]);
+    const content = readFileSync(file, 'utf8');
+    expect(stdout).toBe(`/var/lib/libvirt/images/readme has ${Buffer.byteLength(content)} bytes\n`);
+    expect(await host().exec('cat', '/var/lib/libvirt/images/readme')).toBe(content.trim());
+  });
+
   it('follow-events', async () => {
     const { child, said } = start('follow-events.ts');
     await eventually('the connection', () => said().includes('connected; 0 running'));
