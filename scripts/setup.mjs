@@ -1,7 +1,8 @@
 /**
- * Installs what is missing for `npm start`, with --guest for `npm run guest`, and with --test for `npm test`: npm packages, Prisma clients,
- * the playground, Debian packages, the test guest. Plain JavaScript that runs on Node 20 with nothing
- * installed. A second run finds everything in place and takes a moment.
+ * Installs what is missing for `npm start`, with --guest for `npm run guest`, with --test for `npm test` and with --full for
+ * `npm run test:full`: npm packages, Prisma clients, the playground, Debian packages, the test guest. With --image it leaves
+ * Debian's packages to the Dockerfile. Plain JavaScript that runs on Node 20 with nothing installed. A second run finds
+ * everything in place and takes a moment.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,8 @@ import { run, step } from './setup/steps.mjs';
 
 const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..'); // dirname: Node 20.11
 const at = (...parts) => join(root, ...parts);
-const withTests = process.argv.includes('--test');
+const withContainers = process.argv.includes('--full');
+const withTests = withContainers || process.argv.includes('--test');
 const withGuest = withTests || process.argv.includes('--guest');
 /** Node 24, an npm package of ours; there once npm install has run. */
 const node24 = at('node_modules/.bin/node');
@@ -121,7 +123,7 @@ try {
   await npmPackages();
   await prismaClients();
   await playground();
-  await installDebianPackages({ withTests, withGuest });
+  if (!process.argv.includes('--image')) await installDebianPackages({ withTests, withGuest, withContainers });
   if (withGuest) await testGuest();
 } catch (error) {
   console.error(`setup: ${error.message}`);

@@ -30,14 +30,25 @@ const NEEDED_BY_TESTS = [
   { program: 'chromium', packages: ['chromium'] },
 ];
 
+/** Images and containers: npm run test:full builds deploy/Dockerfile and starts deploy/compose. */
+const NEEDED_BY_CONTAINERS = [
+  { program: 'mmdebstrap', packages: ['mmdebstrap'] },
+  { program: 'buildah', packages: ['buildah'] },
+  { program: 'podman', packages: ['podman'] },
+  { program: 'runc', packages: ['runc'] },
+  { program: 'netavark', directory: '/usr/lib/podman', packages: ['netavark'] },
+  { program: 'aardvark-dns', directory: '/usr/lib/podman', packages: ['aardvark-dns'] },
+  { program: 'docker-compose', packages: ['docker-compose'] },
+];
+
 /** What a person should know who goes on without them. */
 const WITHOUT =
   'Without redis-server, NovaCron needs REDIS_URL; without QEMU and libvirt, this machine cannot be a host itself.';
 
 const PATH = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
 
-function isInstalled({ program }) {
-  return PATH.some((dir) => {
+function isInstalled({ program, directory }) {
+  return (directory ? [directory] : PATH).some((dir) => {
     try {
       accessSync(join(dir, program), constants.X_OK);
       return true;
@@ -48,8 +59,9 @@ function isInstalled({ program }) {
 }
 
 /** Installs what is missing where that is allowed (root and apt), else says how. */
-export async function installDebianPackages({ withTests, withGuest }) {
-  const missing = [...NEEDED, ...(withGuest ? NEEDED_BY_GUEST : []), ...(withTests ? NEEDED_BY_TESTS : [])].filter((need) => !isInstalled(need));
+export async function installDebianPackages({ withTests, withGuest, withContainers }) {
+  const wanted = [...NEEDED, ...(withGuest ? NEEDED_BY_GUEST : []), ...(withTests ? NEEDED_BY_TESTS : []), ...(withContainers ? NEEDED_BY_CONTAINERS : [])];
+  const missing = wanted.filter((need) => !isInstalled(need));
   if (missing.length === 0) return;
   const packages = missing.flatMap((need) => need.packages);
   const install = ['install', '-y', '-q', '--no-install-recommends', ...packages];
