@@ -15,3 +15,4 @@ export interface StorageContext extends RequestContext {
 
 export const builder = createBuilder<StorageContext>();
 builder.queryType({ description: 'What can be asked.' });
+builder.mutationType({ description: 'What can be changed.' });

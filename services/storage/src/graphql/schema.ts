@@ -1,5 +1,6 @@
 import { toSubgraphSchema } from '@novacron/graphql';
 import { builder } from './context.ts';
+import './mutations.ts';
 import './pool.ts';
 import './vm.ts';
 import './volume.ts';

@@ -9,20 +9,20 @@ import { checkCloudInit, seedImage, type CloudInitInput } from './cloud-init.ts'
 /** What a seed is sealed for, by whoever makes its row. */
 const contextOf = (vmId: string): string => `seed:${vmId}`;
 
-/** Where a VM's seed is, or is to be; null: it has none. */
-export async function seedPlace({ context }: HostSteps, vmId: VmId): Promise<(Place & { seed: SeedRow }) | null> {
+/** Where a VM's seed is, or is to be, in that pool where one is named; null: it has none. */
+export async function seedPlace({ context }: HostSteps, vmId: VmId, poolId?: string): Promise<(Place & { seed: SeedRow }) | null> {
   const seed = await context.database.seed.findUnique({ where: { vmId } });
   if (!seed) return null;
-  const pool = await context.database.pool.findUniqueOrThrow({ where: { id: seed.poolId } });
+  const pool = await context.database.pool.findUniqueOrThrow({ where: { id: poolId ?? seed.poolId } });
   return { pool, libvirtName: seed.libvirtName, seed };
 }
 
 /**
  * Writes a VM's seed into its pool, on the host of the step; nothing when the VM has none. Writing again what is there changes
- * nothing. To be removed with HostStorage.remove(seedPlace).
+ * nothing. `poolId`: into that pool instead, where a migration takes it. To be removed with HostStorage.remove(seedPlace).
  */
-export async function writeSeed(steps: HostSteps, run: StepRun, vmId: VmId): Promise<void> {
-  const place = await seedPlace(steps, vmId);
+export async function writeSeed(steps: HostSteps, run: StepRun, vmId: VmId, poolId?: string): Promise<void> {
+  const place = await seedPlace(steps, vmId, poolId);
   if (!place) return;
   const { seed } = place;
   const opened = steps.context.secrets.open({ sealed: Buffer.from(seed.content), keyId: seed.keyId }, contextOf(vmId));

@@ -1,0 +1,62 @@
+import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
+import type { PoolRow, SnapshotRow, Tx } from '../database.ts';
+import { placeOf, type Place } from '../host/host-storage.ts';
+import { claimRoom } from '../store/claims.ts';
+import { releaseVolume } from '../store/volumes.ts';
+import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
+import { at, placedVolume, specOf, withVolume, type HostSteps } from './steps.ts';
+
+export interface SnapshotInput extends VolumeInput {
+  snapshotId: string;
+}
+
+export const MAKE_SNAPSHOT = { name: 'storage.make-snapshot', undoable: true } as const satisfies StepDeclaration;
+export const DELETE_SNAPSHOT = { name: 'storage.delete-snapshot', undoable: false, final: true } as const satisfies StepDeclaration;
+
+/** A snapshot's file, which lies beside its volume's. */
+export const snapshotPlace = (snapshot: Pick<SnapshotRow, 'libvirtName'>, volume: { pool: PoolRow }): Place => ({ pool: volume.pool, libvirtName: snapshot.libvirtName });
+
+/** A full copy, with the volume's own key. */
+export const makeSnapshotStep = (steps: HostSteps): Step<Tx, SnapshotInput, void, void> => ({
+  ...MAKE_SNAPSHOT,
+  async run(run, { volumeId, snapshotId }) {
+    const volume = await placedVolume(steps.context, volumeId);
+    const snapshot = await steps.context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId } });
+    await run.begin();
+    await withVolume(steps, volume, () => steps.host.make(snapshotPlace(snapshot, volume), specOf(volume), { from: placeOf(volume), signal: run.signal }));
+  },
+  async commit(tx, { volumeId, snapshotId }, _output, { claim }) {
+    await tx.volumeSnapshot.update({ where: { id: snapshotId }, data: { state: 'AVAILABLE' } });
+    await releaseVolume(tx, volumeId, claim.operationId);
+  },
+  async undo(run, { volumeId, snapshotId }) {
+    if (run.claim.output === null) return; // it only looked
+    const volume = await placedVolume(steps.context, volumeId);
+    const snapshot = await steps.context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId } });
+    await steps.host.remove(snapshotPlace(snapshot, volume));
+  },
+});
+
+export const deleteSnapshotStep = (steps: HostSteps): Step<Tx, SnapshotInput, void, void> => ({
+  ...DELETE_SNAPSHOT,
+  async run(_run, { volumeId, snapshotId }) {
+    const volume = await placedVolume(steps.context, volumeId);
+    const snapshot = await steps.context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId } });
+    await steps.host.remove(snapshotPlace(snapshot, volume));
+  },
+  async commit(tx, { volumeId, snapshotId }, _output, { claim }) {
+    const { size } = await tx.volumeSnapshot.delete({ where: { id: snapshotId } });
+    const volume = await releaseVolume(tx, volumeId, claim.operationId);
+    if (volume) await claimRoom(tx, volume.poolId, -size);
+  },
+});
+
+const planWith =
+  (step: StepDeclaration) =>
+  (hold: VolumeHold, hostId: string): PlannedStep[] => [
+    plan(HOLD_VOLUME, hold, { done: true }),
+    plan(step, { volumeId: hold.volumeId, snapshotId: hold.snapshotId }, at(hostId)),
+  ];
+
+export const planSnapshot = planWith(MAKE_SNAPSHOT);
+export const planUnsnapshot = planWith(DELETE_SNAPSHOT);
