@@ -128,6 +128,10 @@ async function serve(
     listeners: {
       lifecycle: (event) => tell((watcher) => watcher.onLifecycle?.(event)),
       reboot: (event) => tell((watcher) => watcher.onReboot?.(event)),
+      'migration-iteration': (event) => tell((watcher) => watcher.onMigrationIteration?.(event)),
+      'job-completed': (event) => tell((watcher) => watcher.onJobCompleted?.(event)),
+      network: (event) => tell((watcher) => watcher.onNetwork?.(event)),
+      pool: (event) => tell((watcher) => watcher.onPool?.(event)),
     },
     onStatus: (status) => {
       if (status.state === 'connected') {

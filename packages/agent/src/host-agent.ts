@@ -1,5 +1,5 @@
 import type { HostId } from '@novacron/core';
-import type { Connection, LifecycleEvent, RebootEvent } from '@novacron/libvirt';
+import type { Connection, DomainEvents, LifecycleEvent, NetworkEvent, PoolEvent, RebootEvent } from '@novacron/libvirt';
 
 /** A host as it was registered. */
 export interface HostRecord {
@@ -19,6 +19,10 @@ export interface HostWatcher {
   onLost?(reason: string): void;
   onLifecycle?(event: LifecycleEvent): void;
   onReboot?(event: RebootEvent): void;
+  onMigrationIteration?(event: DomainEvents['migration-iteration']): void;
+  onJobCompleted?(event: DomainEvents['job-completed']): void;
+  onNetwork?(event: NetworkEvent): void;
+  onPool?(event: PoolEvent): void;
 }
 
 /** The one process that speaks to a host's libvirt, for as long as it holds the host's lease. */
