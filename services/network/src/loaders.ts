@@ -2,7 +2,7 @@ import DataLoader from 'dataloader';
 import type { Database, NetworkHostRow, NetworkRow, NicRow, RuleRow, SecurityGroupRow } from './database.ts';
 
 export type GroupWithRules = SecurityGroupRow & { rules: RuleRow[] };
-export type NicWithGroups = NicRow & { groups: { group: GroupWithRules }[] };
+export type NicWithGroups = NicRow & { groups: { groupId: string; group: GroupWithRules }[] };
 
 /** Batches of one request: a page of any length costs one statement for each kind of row. */
 export interface Loaders {

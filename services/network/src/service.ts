@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { openDatabase, type Tx } from './database.ts';
 import type { NetworkContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
+import { createOverlayNews } from './host/overlay-news.ts';
 import { runLocally, type RunOnHost } from './host/run-on-host.ts';
 import { createLoaders } from './loaders.ts';
 import { attachHost, startServiceWorker } from './worker.ts';
@@ -35,7 +36,8 @@ export function createNetworkService(options: NetworkOptions): NetworkService {
   const { redis, logger, runOnHost = runLocally, disturb = (step) => step } = options;
   const database = openDatabase(options.databaseUrl);
   const bells = createBells(redis, logger);
-  const context = { database, bells, redis, logger, runOnHost, disturb };
+  const news = createOverlayNews(redis);
+  const context = { database, bells, redis, logger, runOnHost, news, disturb };
   let worker: OperationsWorker | null = null;
 
   const createContext = (request: RequestContext): NetworkContext => ({
@@ -47,12 +49,13 @@ export function createNetworkService(options: NetworkOptions): NetworkService {
 
   return {
     subgraph: { name: 'network', schema, createContext },
-    attachHost: attachHost(context, []),
+    attachHost: attachHost(context),
     start() {
-      worker = startServiceWorker(context, []);
+      worker = startServiceWorker(context);
     },
     async close(how) {
       await worker?.close(how);
+      news.close();
       await bells.close();
       await database.$disconnect();
     },

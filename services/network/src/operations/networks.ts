@@ -1,0 +1,32 @@
+import type { NetworkId } from '@novacron/core';
+import type { Step, StepDeclaration } from '@novacron/operations';
+import type { Tx } from '../database.ts';
+import type { HostNetworks } from '../host/host-networks.ts';
+
+interface NetworkInput {
+  networkId: NetworkId;
+}
+type NetworkStep = Step<Tx, NetworkInput, void>;
+
+/** A network is made, or about to be deleted, by the mutation's own transaction. */
+export const HOLD_NETWORK = { name: 'network.hold-network', undoable: false, settles: true } as const satisfies StepDeclaration<NetworkInput>;
+/** On each host that has it still: it is gone. */
+export const DROP_NETWORK = { name: 'network.drop-network', undoable: false } as const satisfies StepDeclaration<NetworkInput>;
+/** Its row is gone, too. */
+export const FORGET_NETWORK = { name: 'network.forget-network', undoable: false } as const satisfies StepDeclaration<NetworkInput>;
+
+export const holdNetworkStep: NetworkStep = { ...HOLD_NETWORK, run: () => Promise.resolve() };
+
+export const dropNetworkStep = (networks: HostNetworks): NetworkStep => ({
+  ...DROP_NETWORK,
+  async run(run, { networkId }) {
+    await run.begin();
+    await networks.settle(networkId); // nothing is on it: it goes
+  },
+});
+
+export const forgetNetworkStep: NetworkStep = {
+  ...FORGET_NETWORK,
+  run: () => Promise.resolve(),
+  commit: async (tx, { networkId }) => void (await tx.network.deleteMany({ where: { id: networkId } })),
+};
