@@ -1,48 +1,65 @@
-import type { VmId } from '@novacron/core';
-import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
-import { changeMigration } from './store.ts';
+import type { HostId, VmId } from '@novacron/core';
+import type { Database } from './database.ts';
 import type { TargetSeen } from './generated/prisma/enums.ts';
 
 /**
- * What the two ends of a migration say to each other, through its row: the target's agent what it sees, the source's that it
- * wants to know, and whether what waits on the target may be removed. It is no news to anyone else.
+ * What the agents at both ends of a migration say to each other, through its row: the target's what it sees, the source's that
+ * it wants to know, and whether what waits on the target is to be removed. It is no news to anyone else. Questions have
+ * numbers: what answers an older one is no answer.
  */
 
 /** A migration to this host that is under way. */
 export interface Arrival {
-  id: string;
   vmId: VmId;
   seen: TargetSeen | null;
-  /** The source has asked since. */
-  isAsked: boolean;
+  /** The number of the source's last question. */
+  asked: number;
+  answered: number;
   isUnwanted: boolean;
 }
 
-interface ArrivalRow {
-  id: string;
-  vm_id: VmId;
-  target_seen: TargetSeen | null;
-  is_asked: boolean;
-  target_unwanted: boolean;
+/** The migrations to a host that have come so far that its libvirt may show something of them. */
+export async function arrivalsAt(database: Database, hostId: HostId): Promise<Arrival[]> {
+  const rows = await database.migration.findMany({
+    where: { toHostId: hostId, finishedAt: null },
+    select: { vmId: true, targetSeen: true, targetAsked: true, targetAnswered: true, targetUnwanted: true },
+  });
+  return rows.map(({ vmId, targetSeen, targetAsked, targetAnswered, targetUnwanted }) => ({
+    vmId: vmId as VmId, // brands are added where rows come in
+    seen: targetSeen,
+    asked: targetAsked,
+    answered: targetAnswered,
+    isUnwanted: targetUnwanted,
+  }));
 }
 
-/** The migrations to a host that have got so far that its libvirt may show something of them. */
-export async function arrivalsAt(database: Database, hostId: string): Promise<Arrival[]> {
-  const rows = await database.$queryRaw<ArrivalRow[]>`
-    SELECT id, vm_id, target_seen::text, target_unwanted, target_asked_at IS NOT NULL AND target_seen_at IS DISTINCT FROM greatest(target_seen_at, target_asked_at) AS is_asked
-    FROM migration WHERE to_host_id = ${hostId}::uuid AND finished_at IS NULL AND state NOT IN ('QUEUED', 'CHECKING')`;
-  return rows.map((row) => ({ id: row.id, vmId: row.vm_id, seen: row.target_seen, isAsked: row.is_asked, isUnwanted: row.target_unwanted }));
+/** The target's agent has looked. `answers`: the question that it had read before it did; null: nobody asked, something happened. */
+export const reportTarget = (database: Database, hostId: HostId, vmId: VmId, seen: TargetSeen, answers: number | null): Promise<unknown> =>
+  database.migration.updateMany({
+    where: { vmId, toHostId: hostId, finishedAt: null, ...(answers === null ? {} : { targetAnswered: { lte: answers } }) },
+    data: { targetSeen: seen, ...(answers === null ? {} : { targetAnswered: answers }) },
+  });
+
+/** Asks the target's agent, in place of what was known before. @returns the question's number */
+export async function askTarget(database: Database, id: string): Promise<number> {
+  const { targetAsked } = await database.migration.update({ where: { id }, data: { targetAsked: { increment: 1 } }, select: { targetAsked: true } });
+  return targetAsked;
 }
 
-/** The target's agent has looked; `at`: when it began to, by the database's clock, or null: now. */
-export const reportTarget = (database: Database, hostId: string, vmId: string, seen: TargetSeen, at: Date | null = null): Promise<unknown> =>
-  database.$executeRaw`
-    UPDATE migration SET target_seen = ${seen}::target_seen, target_seen_at = coalesce(${at?.toISOString() ?? null}::timestamptz, clock_timestamp())
-    WHERE vm_id = ${vmId}::uuid AND to_host_id = ${hostId}::uuid AND finished_at IS NULL`;
-
-export interface TargetView {
-  /** Null: nothing that is newer than the question. */
-  seen: TargetSeen | null;
-  autoConverge: boolean;
-  row: MigrationRow;
+/** What the target's agent has answered to this question, or to a later one; null: nothing yet. */
+export async function readTargetAnswer(database: Database, id: string, question: number): Promise<TargetSeen | null> {
+  const row = await database.migration.findUnique({ where: { id }, select: { targetSeen: true, targetAnswered: true } });
+  return row && row.targetAnswered >= question ? row.targetSeen : null;
 }
+
+/** Whatever the target's agent has reported last, asked or not. */
+export const lastSeenOnTarget = async (database: Database, id: string): Promise<TargetSeen | null> =>
+  (await database.migration.findUnique({ where: { id }, select: { targetSeen: true } }))?.targetSeen ?? null;
+
+/** Before an attempt: nothing is known of the target, and nothing there is to be removed. */
+export const forgetTarget = (database: Database, id: string): Promise<unknown> =>
+  database.migration.update({ where: { id }, data: { targetSeen: null, targetUnwanted: false } });
+
+/** Has the target's agent remove what waits there for a guest that does not come. */
+export const dropFromTarget = (database: Database, id: string): Promise<unknown> =>
+  database.migration.update({ where: { id }, data: { targetUnwanted: true } });

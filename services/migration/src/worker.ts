@@ -4,7 +4,11 @@ import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@n
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { inTransaction, type Database, type Tx } from './database.ts';
+import { checkSourceStep } from './operations/check-source.ts';
+import { checkTargetStep } from './operations/check-target.ts';
 import { holdStep } from './operations/hold.ts';
+import { moveStep } from './operations/move.ts';
+import { watchArrivals } from './watch-arrivals.ts';
 
 export interface WorkerContext {
   database: Database;
@@ -22,8 +26,15 @@ export const startServiceWorker = (context: WorkerContext): OperationsWorker => 
 export const attachHost =
   (context: WorkerContext): AttachHost =>
   (agent) => {
-    const worker = work(context, { id: agent.host.id, epoch: agent.epoch }, []);
-    return { close: (options) => worker.close(options) };
+    const { database, logger } = context;
+    const steps = [checkSourceStep(agent, database), checkTargetStep(agent, database), moveStep({ agent, database, logger })];
+    const arrivals = watchArrivals(agent, database, logger);
+    const worker = work(context, { id: agent.host.id, epoch: agent.epoch }, steps);
+    return {
+      async close(options) {
+        await Promise.all([worker.close(options), arrivals.close(options)]);
+      },
+    };
   };
 
 function work({ database, bells, redis, logger, disturb }: WorkerContext, host: { id: HostId; epoch: number } | null, steps: readonly AnyStep<Tx>[]): OperationsWorker {

@@ -1,0 +1,206 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fromLibvirt, type HostAgent } from '@novacron/agent';
+import { DomainError } from '@novacron/core';
+import type { Connection } from '@novacron/libvirt';
+import { GaveUp, StaleClaim, type Step, type StepRun } from '@novacron/operations';
+import type { Logger } from 'pino';
+import type { Database, Tx } from '../database.ts';
+import { readSourceView, unlessOver, type SourceView } from '../guest.ts';
+import { decide, type Situation, type TargetSeen } from '../outcome.ts';
+import { readStats } from '../job-stats.ts';
+import { createProgressWriter } from '../progress.ts';
+import { changeMigration, findMigration, writeMigration } from '../store.ts';
+import { askTarget, dropFromTarget, forgetTarget, readTargetAnswer } from '../target-view.ts';
+import { adopt, attempt, type Mover } from './attempt.ts';
+import { MOVE, type MoveInput } from './declarations.ts';
+
+/** How long the target's agent is waited for, before it counts as one that does not say. */
+const ANSWER_MS = 3_000;
+const ASK_MS = 50;
+/** How long until both hosts are asked again. */
+const AGAIN_MS = 500;
+/** A guest that neither host shows must not be shown by either so many times. */
+const LOOKS_UNTIL_LOST = 6;
+
+export interface MoveHost {
+  agent: HostAgent;
+  database: Database;
+  logger: Logger;
+}
+
+interface MoveOutput {
+  downtimeMs: number | null;
+}
+
+/**
+ * Moves the guest. It answers, or throws, only when it is known where the guest is: while that can't be known, it waits, however
+ * long. After a crash it goes on with what it finds: a migration under way, the guest here or there, or nothing begun.
+ */
+export const moveStep = (host: MoveHost): Step<Tx, MoveInput, MoveOutput, void> => ({
+  ...MOVE,
+  run: (run, input) => settle(host, run, input),
+  commit: async (tx, { migrationId }, { downtimeMs }) => {
+    await changeMigration(tx, migrationId, { state: 'COMPLETING', progress: 0.99, message: null, memoryRemaining: 0n, predictedDurationMs: null, ...(downtimeMs === null ? {} : { downtimeMs }) });
+  },
+  undo: async (run, input) => {
+    if (run.claim.output === null) return;
+    await settle(host, run, input).then(
+      () => {
+        throw new DomainError('INTERNAL', 'The guest has moved, though its migration was given up.');
+      },
+      (error: unknown) => {
+        if (!(error instanceof Stayed)) throw error;
+      },
+    );
+  },
+});
+
+/** The guest is on the source, and only there. */
+class Stayed extends GaveUp {}
+/** The host, or the step, is another's by now: it goes on where we stopped. */
+class NotOurs extends Error {}
+
+async function settle({ agent, database, logger }: MoveHost, run: StepRun, input: MoveInput): Promise<MoveOutput> {
+  const { migrationId, vmId } = input;
+  const row = await findMigration(database, migrationId);
+  if (!row) throw new DomainError('INTERNAL', 'The migration has no row.');
+  const { undoing } = run.claim;
+  const mover: Mover = {
+    agent,
+    database,
+    logger,
+    row,
+    vmId,
+    targetUri: input.targetUri,
+    progress: createProgressWriter(database, row, logger),
+    isCancelled: () => undoing || cancelled,
+    requireOurs() {
+      // cancelled, the guest is still ours to look after, also while the agent stops
+      if (run.signal.reason instanceof StaleClaim || (agent.signal.aborted && !cancelled)) throw new NotOurs();
+    },
+    downtimeMs: null,
+  };
+  let cancelled = run.signal.aborted && !agent.signal.aborted;
+  run.signal.addEventListener('abort', () => (cancelled = !agent.signal.aborted), { once: true });
+  let state: Situation['attempt'] = run.claim.output === null ? 'NONE' : 'LOST';
+  let failure: unknown = null;
+  let lostLooks = 0;
+  try {
+    for (;;) {
+      mover.requireOurs();
+      const seen = await lookAtSource();
+      if (seen === null) continue;
+      const situation = { mode: row.mode, source: seen.view.seen, attempt: state, cancelled: mover.isCancelled() };
+      const target = decide({ ...situation, target: null }) === decide({ ...situation, target: 'ARRIVED' }) ? null : await askTheTarget();
+      const verdict = decide({ ...situation, target });
+      if (verdict !== 'BEGIN' && verdict !== 'FOLLOW') logger.info({ migrationId, vmId, source: seen.view.seen, target, attempt: state, verdict }, 'where the guest is');
+      lostLooks = verdict === 'LOST' ? lostLooks + 1 : 0;
+      switch (verdict) {
+        case 'ARRIVED':
+          return { downtimeMs: mover.downtimeMs ?? (await readDowntime()) };
+        case 'STAYED':
+          throw stayed();
+        case 'LOST':
+          if (lostLooks >= LOOKS_UNTIL_LOST) throw new GaveUp('UNAVAILABLE', 'The VM is on neither host any more: both say that they have no domain of it.', { retryable: false });
+          await delay(AGAIN_MS);
+          break;
+        case 'BEGIN':
+          failure = await begin(seen);
+          state = 'ENDED';
+          break;
+        default:
+          await act(verdict, seen);
+      }
+    }
+  } catch (error) {
+    // the engine learns a moment later than we that this worker has to stop
+    if (error instanceof NotOurs && !run.signal.aborted) await once(run.signal, 'abort');
+    throw error;
+  } finally {
+    await mover.progress.flush();
+  }
+
+  async function begin({ view }: Seen): Promise<unknown> {
+    if (view.domain === null) return null;
+    await run.begin();
+    await forgetTarget(database, migrationId);
+    await writeMigration(database, migrationId, { touched: true, message: null });
+    return attempt(mover, view.domain).catch((error: unknown) => {
+      mover.requireOurs();
+      return error;
+    });
+  }
+
+  async function act(verdict: 'FOLLOW' | 'WAIT' | 'DESTROY_SOURCE' | 'RESUME_SOURCE' | 'DROP_TARGET', { view, connection }: Seen): Promise<void> {
+    try {
+      if (verdict === 'DROP_TARGET') await dropFromTarget(database, migrationId);
+      if (view.domain !== null) {
+        if (verdict === 'FOLLOW') return await adopt(mover, view.domain);
+        if (verdict === 'DESTROY_SOURCE') return await unlessOver(connection.domains.destroy(view.domain));
+        if (verdict === 'RESUME_SOURCE') return await unlessOver(connection.domains.resume(view.domain));
+      }
+    } catch (error) {
+      mover.requireOurs();
+      logger.warn({ err: error, migrationId, vmId, verdict }, 'the guest could not be looked after; trying again');
+    }
+    if (verdict === 'WAIT') mover.progress.write({ message: 'Waiting for the target to say whether it has the VM.' });
+    await delay(AGAIN_MS);
+  }
+
+  /** Null while the source can't be asked. */
+  async function lookAtSource(): Promise<Seen | null> {
+    try {
+      const connection = await agent.connection();
+      return { connection, view: await readSourceView(connection, vmId, mover.row.mode) };
+    } catch (error) {
+      mover.requireOurs();
+      if (agent.signal.aborted) throw new NotOurs(); // cancelled; its undo asks again
+      logger.debug({ err: error, migrationId, vmId }, 'the source can not be asked where the guest is; trying again');
+      mover.progress.write({ message: 'Waiting until the source can be asked where the VM is.' });
+      await delay(AGAIN_MS);
+      return null;
+    }
+  }
+
+  /** What the target's agent sees from now on; null when it does not say in time. */
+  async function askTheTarget(): Promise<TargetSeen | null> {
+    const until = performance.now() + ANSWER_MS;
+    const question = await askTarget(database, migrationId);
+    for (;;) {
+      const answer = await readTargetAnswer(database, migrationId, question);
+      if (answer !== null || performance.now() > until) return answer;
+      await delay(ASK_MS);
+      mover.requireOurs();
+    }
+  }
+
+  /** Why it stayed, for the operation: cancelled, the engine knows why. */
+  function stayed(): DomainError {
+    const known = failure === null ? null : fromLibvirt(failure);
+    if (known instanceof GaveUp) return new Stayed(known.code, known.message);
+    return new Stayed('UNAVAILABLE', known === null ? 'The migration was cut off. The VM stayed where it was.' : `${known.message} The VM stayed where it was.`, { cause: failure });
+  }
+
+  /** An adopted migration's end was missed: the target has it, too. */
+  async function readDowntime(): Promise<number | null> {
+    if (mover.row.mode === 'OFFLINE') return null;
+    try {
+      const peer = await agent.openPeer(input.targetHostId);
+      try {
+        const { params } = await peer.domains.jobStats(await peer.domains.lookupByUuid(vmId), { keepCompleted: true });
+        return readStats(params).downtimeMs;
+      } finally {
+        await peer.close();
+      }
+    } catch (error) {
+      logger.debug({ err: error, migrationId }, 'how long the guest stood still is not known');
+      return null;
+    }
+  }
+}
+
+interface Seen {
+  view: SourceView;
+  connection: Connection;
+}

@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HostAgent, HostAttachment } from '@novacron/agent';
+import type { VmId } from '@novacron/core';
+import type { Connection, LifecycleEvent } from '@novacron/libvirt';
+import type { Logger } from 'pino';
+import type { Database } from './database.ts';
+import { readDomain, removeIncoming } from './guest.ts';
+import { readTarget, type TargetSeen } from './outcome.ts';
+import { arrivalsAt, reportTarget, type Arrival } from './target-view.ts';
+
+/** How often arrivals are asked after: while there are some, and while there are none. */
+const LOOK_MS = { some: 250, none: 1_000 } as const;
+
+/**
+ * Beside each host: says what its libvirt shows of the VMs that migrate to it, at once when libvirt tells of one, and removes
+ * what waits for a guest that does not come. Only this agent touches this host; the source's asks it through the row.
+ */
+export function watchArrivals(agent: HostAgent, database: Database, logger: Logger): HostAttachment {
+  const hostId = agent.host.id;
+  const closing = new AbortController();
+  const ended = AbortSignal.any([closing.signal, agent.signal]);
+  /** One look at a VM after the other: the last word is the latest. */
+  const looking = new Map<VmId, Promise<void>>();
+  /** VMs whose events matter. */
+  const arriving = new Set<VmId>();
+
+  const inTurn = (vmId: VmId, work: () => Promise<void>): Promise<void> => {
+    const turn = (looking.get(vmId) ?? Promise.resolve()).then(work).catch((error: unknown) => {
+      if (!ended.aborted) logger.warn({ err: error, hostId, vmId }, 'what arrives could not be looked at; trying again');
+    });
+    looking.set(vmId, turn);
+    void turn.finally(() => looking.get(vmId) === turn && looking.delete(vmId));
+    return turn;
+  };
+
+  const see = async (connection: Connection, vmId: VmId): Promise<TargetSeen> => readTarget((await readDomain(connection, vmId))?.state ?? null);
+
+  const look = async ({ vmId, seen, asked, answered, isUnwanted }: Arrival): Promise<void> => {
+    const connection = agent.connected;
+    if (!connection) return; // whoever asked waits
+    let now = await see(connection, vmId);
+    if (isUnwanted && now === 'INCOMING') {
+      logger.info({ hostId, vmId }, 'removing what waits for a guest that does not come');
+      await removeIncoming(connection, vmId);
+      now = await see(connection, vmId);
+    }
+    if (now !== seen || asked > answered) await reportTarget(database, hostId, vmId, now, asked);
+  };
+
+  /** At once, without waiting for the next look: memory is sent only when this was seen. */
+  const onLifecycle = ({ event, detail, domain }: LifecycleEvent): void => {
+    const connection = agent.connected;
+    const vmId = domain.uuid as VmId; // a domain that is no VM of ours matches no migration
+    if (event === 'started' && detail === 'migrated') arriving.add(vmId);
+    if (!connection || !arriving.has(vmId)) return;
+    void inTurn(vmId, async () => void (await reportTarget(database, hostId, vmId, await see(connection, vmId), null)));
+  };
+  const unwatch = agent.watch({ onLifecycle });
+
+  const run = async (): Promise<void> => {
+    while (!ended.aborted) {
+      const arrivals = await arrivalsAt(database, hostId).catch((error: unknown) => {
+        logger.warn({ err: error, hostId }, 'migrations to the host could not be asked for; trying again');
+        return [];
+      });
+      arriving.clear();
+      for (const { vmId } of arrivals) arriving.add(vmId);
+      await Promise.all(arrivals.map((arrival) => inTurn(arrival.vmId, () => look(arrival))));
+      await delay(arrivals.length > 0 ? LOOK_MS.some : LOOK_MS.none, undefined, { signal: ended }).catch(() => undefined);
+    }
+  };
+  const running = run();
+
+  return {
+    async close() {
+      unwatch();
+      closing.abort();
+      await running;
+      await Promise.all(looking.values());
+    },
+  };
+}
