@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { dataDirectory } from '@novacron/local';
@@ -15,6 +16,12 @@ const url = (...protocols: string[]) =>
 const httpUrl = url('http:', 'https:');
 const listOf = (separator: string) =>
   z.string().transform((text) => text.split(separator).map((part) => part.trim()).filter((part) => part !== ''));
+/** Their addresses and their prefixes. */
+const isCidr = (text: string): boolean => {
+  const [address = '', prefix = '', ...more] = text.split('/');
+  return isIP(address) !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (isIP(address) === 4 ? 32 : 128) && more.length === 0;
+};
+const cidrs = listOf(',').refine((list) => list.every(isCidr), { error: 'must be CIDRs, like 192.0.2.0/24' });
 
 interface Variable<Schema extends z.ZodType> {
   schema: Schema;
@@ -40,6 +47,7 @@ export const VARIABLES = {
   NOVACRON_MEMORY_OVERCOMMIT: variable(ratio.default(1), '1', "Memory that is promised for each byte of a host's."),
   NOVACRON_POOL_DIR: variable(z.string().startsWith('/').optional(), '/var/lib/libvirt/novacron, without root below ~/.local/share/libvirt', "Where each host's own pool \"local\" keeps its volumes."),
   NOVACRON_STORAGE_OVERCOMMIT: variable(ratio.default(1), '1', "Disk space that is promised for each byte of a pool's."),
+  NOVACRON_IMPORT_ALLOW: variable(cidrs.default([]), 'none', 'CIDRs, separated by commas, that images may be fetched from though their addresses are not public.'),
   DATABASE_URL: variable(url('postgresql:', 'postgres:').optional(), 'a private PostgreSQL is started', 'PostgreSQL 15 or later: of its owner, or of one service (role novacron_<service>).'),
   DATABASE_URL_IDENTITY: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the identity role logs in as novacron_identity.'),
   DATABASE_URL_VMS: variable(url('postgresql:', 'postgres:').optional(), 'from DATABASE_URL', 'Where the vms and agent roles log in as novacron_vms.'),
@@ -123,7 +131,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
     libvirtUri: values.NOVACRON_LIBVIRT_URI ?? null,
     hostName: toHostName(values.NOVACRON_HOST_NAME ?? hostname()),
     bootDirectories: values.NOVACRON_BOOT_DIRS ?? [join(data, 'boot')],
-    storage: { poolDirectory: values.NOVACRON_POOL_DIR ?? null, overcommit: values.NOVACRON_STORAGE_OVERCOMMIT },
+    storage: { poolDirectory: values.NOVACRON_POOL_DIR ?? null, overcommit: values.NOVACRON_STORAGE_OVERCOMMIT, importAllow: values.NOVACRON_IMPORT_ALLOW },
     overcommit: { cpu: values.NOVACRON_CPU_OVERCOMMIT, memory: values.NOVACRON_MEMORY_OVERCOMMIT },
   };
 }

@@ -1,6 +1,7 @@
 export { DOMAIN_METADATA_URI, DOMAIN_NAME_PREFIX, domainName } from './domains.ts';
 export type { EventCatalogue, EventRecord, EventType, MigrationFacts, NewEvent, OperationFacts, VmFacts } from './events.ts';
 export { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from './metrics.ts';
+export { UPLOADED_FILES_PATH, UPLOADS_PATH, type ReceiveUpload, type UploadReceipt } from './uploads.ts';
 export type { Authenticator, Subgraph } from './service.ts';
 export { HOST_STATES, MIGRATION_STATES, OPERATION_STATES, VM_STATES, type HostState, type MigrationState, type OperationState, type VmState } from './states.ts';
 export { declareStep, type StepDeclaration } from './step.ts';

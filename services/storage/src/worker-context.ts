@@ -3,6 +3,7 @@ import type { Secrets } from '@novacron/secrets';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
+import type { Imports } from './images/import-source.ts';
 
 /** What is decided about the pools of hosts. */
 export interface PoolPolicy {
@@ -20,4 +21,6 @@ export interface WorkerContext {
   logger: Logger;
   secrets: Secrets;
   policy: PoolPolicy;
+  /** How images come in. */
+  imports: Imports;
 }

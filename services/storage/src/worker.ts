@@ -2,6 +2,7 @@ import { fromLibvirt, type AttachHost } from '@novacron/agent';
 import { startWorker, type AnyStep, type OperationsWorker } from '@novacron/operations';
 import { inTransaction, type Tx } from './database.ts';
 import { createHostStorage } from './host/host-storage.ts';
+import { buryImageStep, dropImageStep, fetchImageStep, holdImageStep, probeImageStep } from './images/import-steps.ts';
 import { lockVolumeStep, settleAttachedStep, settleDetachedStep, unlockVolumeStep } from './operations/attach.ts';
 import { makeVolumeStep } from './operations/create.ts';
 import { deleteVolumeStep } from './operations/delete.ts';
@@ -32,7 +33,8 @@ const HOST_STEPS = {
   disks: [makeDisksStep, unlockDisksStep, dropDisksStep],
   migrate: [migrateInStep, migrateOutStep],
   pool: [makePoolStep],
-} satisfies Record<VolumeVerb | 'disks' | 'migrate' | 'pool', MakeStep[]>;
+  images: [probeImageStep, fetchImageStep, dropImageStep],
+} satisfies Record<VolumeVerb | 'disks' | 'migrate' | 'pool' | 'images', MakeStep[]>;
 
 /** The steps that are done beside a host. */
 export const hostSteps = (steps: HostSteps): AnyStep<Tx>[] => Object.values<MakeStep[]>(HOST_STEPS).flatMap((made) => made.map((make) => make(steps)));
@@ -46,6 +48,8 @@ export const SERVICE_STEPS: readonly AnyStep<Tx>[] = [
   holdMigrationStep,
   holdPoolStep,
   settlePoolStep,
+  holdImageStep,
+  buryImageStep,
 ];
 
 const common = ({ database, bells, redis, logger }: WorkerContext) => ({

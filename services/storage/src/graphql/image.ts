@@ -5,6 +5,7 @@ import { deleteImage } from '../images/delete-image.ts';
 import type { ImageRow } from '../images/image-store.ts';
 import { importImage, type AcceptedImage } from '../images/import-image.ts';
 import { listImages } from '../images/list-images.ts';
+import { createImageUpload, type AwaitedUpload } from '../images/uploads/uploads.ts';
 import { builder, type StorageContext } from './context.ts';
 import { StoragePool } from './pool.ts';
 import { Operation, Tenant, User } from './stubs.ts';
@@ -110,7 +111,38 @@ const ring = (context: StorageContext, accepted: AcceptedImage): AcceptedImage =
   return accepted;
 };
 
+const ImageUpload = builder.objectRef<AwaitedUpload>('ImageUpload').implement({
+  description: 'An image that waits for its file.',
+  fields: (t) => ({
+    image: t.field({ type: Image, description: 'The image, AWAITING_UPLOAD.', resolve: ({ imageId }, _args, { database }) => database.image.findUniqueOrThrow({ where: { id: imageId } }) }),
+    url: t.exposeString('url', {
+      description: 'PUT the file to this path of the address that the graph is at: once, as it is, with its Content-Length. The URL is a secret; nothing else is asked for. The answer names the operation that puts the file into its pool.',
+    }),
+    expiresAt: t.field({ type: 'DateTime', description: 'Until when: an hour from now. An image without a file is removed then.', resolve: ({ expiresAt }) => expiresAt }),
+  }),
+});
+
+const ImageUploadInput = builder.inputType('ImageUploadInput', {
+  description: 'An image to be uploaded.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: '1-63 of a-z, 0-9 and -.' }),
+    format: t.string({ required: true, description: 'qcow2 or raw.' }),
+    sha256: t.string({ required: true, description: 'SHA-256 of the file, hexadecimal.' }),
+    size: t.field({ type: 'ByteSize', required: true, description: 'Bytes of the file.' }),
+    poolId: t.id({ description: 'The storage pool: the one with most room unless given.' }),
+    tenantId: t.id({ description: 'Whose it is: needed when you are in several tenants.' }),
+    public: t.boolean({ description: "Everyone's and no tenant's: for administrators of the platform." }),
+  }),
+});
+
 builder.mutationFields((t) => ({
+  createImageUpload: t.field({
+    type: ImageUpload,
+    description:
+      'Makes an image that waits for its file, and the URL that it may be PUT to. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
+    args: { input: t.arg({ type: ImageUploadInput, required: true, description: 'The image.' }) },
+    resolve: (_root, { input }, context) => createImageUpload(context.database, context, { ...input, size: Number(input.size) }),
+  }),
   importImage: t.field({
     type: ImagePayload,
     description:

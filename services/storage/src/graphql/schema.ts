@@ -1,5 +1,6 @@
 import { toSubgraphSchema } from '@novacron/graphql';
 import { builder } from './context.ts';
+import './image.ts';
 import './mutations.ts';
 import './pool.ts';
 import './vm.ts';

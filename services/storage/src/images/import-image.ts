@@ -1,5 +1,5 @@
 import { isPlatformAdmin, requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId } from '@novacron/core';
+import { DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId, type UserId } from '@novacron/core';
 import { submit, type Bell } from '@novacron/operations';
 import { inTransaction, type Database, type Tx } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
@@ -92,13 +92,13 @@ export const submitImport = async (
   image: Pick<ImageRow, 'id' | 'tenantId' | 'poolId'>,
   operationId: OperationId,
   source: { url: string } | { upload: string },
-  by: Pick<RequestContext, 'viewer' | 'requestId'>,
+  by: { createdBy: string | null; requestId: string },
 ): Promise<Bell> => {
   const imageId = image.id as ImageId; // brands are added where rows come in
   const hostId = await chooseHost(tx, image.poolId, { mustBeOnline: true });
   return submit(
     tx,
-    { id: operationId, kind: 'image.import', targetType: 'Image', targetId: imageId, tenantId: image.tenantId as TenantId | null, requestedBy: by.viewer?.userId ?? null, requestId: by.requestId },
+    { id: operationId, kind: 'image.import', targetType: 'Image', targetId: imageId, tenantId: image.tenantId as TenantId | null, requestedBy: by.createdBy as UserId | null, requestId: by.requestId },
     planImport({ imageId, operationId, verb: 'import' }, { imageId, poolId: image.poolId as PoolId, source }, hostId),
   );
 };
@@ -113,7 +113,7 @@ export async function importImage(database: Database, context: RequestContext, i
       const poolId = await choosePool(tx, input.poolId);
       // a query may hold what opens the file: only the operation's step keeps it
       const image = await tx.image.create({ data: { ...columns, id: imageId, poolId, operationId, url: `${url.origin}${url.pathname}` } });
-      return { imageId, operationId, bell: await submitImport(tx, image, operationId, { url: url.href }, context) };
+      return { imageId, operationId, bell: await submitImport(tx, image, operationId, { url: url.href }, { ...columns, requestId: context.requestId }) };
     });
   } catch (error) {
     throw nameTaken(error, input.name);

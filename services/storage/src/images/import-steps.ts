@@ -1,12 +1,12 @@
 import { DomainError, type ImageId, type OperationId, type PoolId } from '@novacron/core';
-import { plan, type AnyStep, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
+import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
 import type { Place } from '../host/host-storage.ts';
 import { at, type HostSteps } from '../operations/steps.ts';
 import { receiveFile } from './host/receive-file.ts';
 import { imageFileName } from './image-rules.ts';
 import { beginCopy, buryImage, changeImage, dropCopy, finishCopy, lockImage, type ImageRow } from './image-store.ts';
-import { openSource, type Imports, type ImportSource } from './import-source.ts';
+import { openSource, type ImportSource } from './import-source.ts';
 import { probeImage, PROBE_BYTES } from './probe/probe.ts';
 import { IMAGE_FORMATS, type ImageFormat, type Probed } from './probe/probed.ts';
 
@@ -58,11 +58,11 @@ export const formatOf = ({ format }: Pick<ImageRow, 'format'>): ImageFormat | nu
 /** Looks at the first bytes of the file: what it is, and how much room it needs, is known and claimed before it is fetched. */
 export const PROBE_IMAGE = { name: 'storage.probe-image', undoable: true } as const satisfies StepDeclaration;
 
-const probeImageStep = (steps: HostSteps, imports: Imports): Step<Tx, ImportInput, Probed & { fileSize: number }, void> => ({
+export const probeImageStep = (steps: HostSteps): Step<Tx, ImportInput, Probed & { fileSize: number }, void> => ({
   ...PROBE_IMAGE,
   async run(run, { imageId, source }) {
     const image = await imageOf(steps, imageId);
-    const { head, size: fileSize } = await openSource(source, imports, run.signal).head(PROBE_BYTES);
+    const { head, size: fileSize } = await openSource(source, steps.context.imports, run.signal).head(PROBE_BYTES);
     return { ...probeImage(head, fileSize, formatOf(image)), fileSize };
   },
   async commit(tx, { imageId, poolId }, { format, size, fileSize }, { claim }) {
@@ -76,7 +76,7 @@ const probeImageStep = (steps: HostSteps, imports: Imports): Step<Tx, ImportInpu
 /** Fetches the file into the pool. Tried again, it begins again; undone, nothing of it is there. */
 export const FETCH_IMAGE = { name: 'storage.fetch-image', undoable: true } as const satisfies StepDeclaration;
 
-const fetchImageStep = (steps: HostSteps, imports: Imports): Step<Tx, ImportInput, { sha256: string }, void> => ({
+export const fetchImageStep = (steps: HostSteps): Step<Tx, ImportInput, { sha256: string }, void> => ({
   ...FETCH_IMAGE,
   async run(run, { imageId, poolId, source }) {
     const image = await imageOf(steps, imageId);
@@ -86,7 +86,7 @@ const fetchImageStep = (steps: HostSteps, imports: Imports): Step<Tx, ImportInpu
     const place = await imagePlace(steps, imageId, poolId);
     await run.begin();
     const sha256 = await receiveFile(steps.host, place, expected, run.signal, (sink) =>
-      openSource(source, imports, run.signal).copyTo(sink, (bytes) => run.reportProgress(bytes / expected.fileSize)),
+      openSource(source, steps.context.imports, run.signal).copyTo(sink, (bytes) => run.reportProgress(bytes / expected.fileSize)),
     );
     return { sha256 };
   },
@@ -113,7 +113,7 @@ interface CopyInput extends ImageInput {
 /** The image's file leaves a pool. */
 export const DROP_IMAGE = { name: 'storage.drop-image', undoable: false, final: true } as const satisfies StepDeclaration;
 
-const dropImageStep = (steps: HostSteps): Step<Tx, CopyInput, void> => ({
+export const dropImageStep = (steps: HostSteps): Step<Tx, CopyInput, void> => ({
   ...DROP_IMAGE,
   async run(run, { imageId, poolId }) {
     await run.begin();
@@ -125,16 +125,10 @@ const dropImageStep = (steps: HostSteps): Step<Tx, CopyInput, void> => ({
 /** After its files: the image itself. */
 export const BURY_IMAGE = { name: 'storage.bury-image', undoable: false, final: true } as const satisfies StepDeclaration;
 
-const buryImageStep: Step<Tx, ImageInput, void> = { ...BURY_IMAGE, run: nothing, commit: (tx, { imageId }) => buryImage(tx, imageId, null) };
+export const buryImageStep: Step<Tx, ImageInput, void> = { ...BURY_IMAGE, run: nothing, commit: (tx, { imageId }) => buryImage(tx, imageId, null) };
 
 export const planDelete = (hold: HoldImageInput, copies: readonly { poolId: PoolId; hostId: string }[]): PlannedStep[] => [
   plan(HOLD_IMAGE, hold, { done: true }),
   ...copies.map(({ poolId, hostId }) => plan(DROP_IMAGE, { imageId: hold.imageId, poolId }, at(hostId))),
   plan(BURY_IMAGE, { imageId: hold.imageId }),
 ];
-
-/** What is done with images beside a host. */
-export const imageHostSteps = (steps: HostSteps, imports: Imports): AnyStep<Tx>[] => [probeImageStep(steps, imports), fetchImageStep(steps, imports), dropImageStep(steps)];
-
-/** What needs no host. */
-export const imageServiceSteps: readonly AnyStep<Tx>[] = [holdImageStep, buryImageStep];
