@@ -1,6 +1,6 @@
 import type { HostRecord } from '@novacron/agent';
 import { DomainError, isId } from '@novacron/core';
-import type { Connection, Version } from '@novacron/libvirt';
+import { LibvirtError, type Connection, type Version } from '@novacron/libvirt';
 import { XMLParser } from 'fast-xml-parser';
 import type { HostReport } from './store/hosts.ts';
 
@@ -21,17 +21,31 @@ interface Capabilities {
   capabilities?: { host?: { uuid?: unknown; secmodel?: { model?: unknown }[] } };
 }
 
-/** What we need of a host's capabilities. UNAVAILABLE when they can't be read. */
-export function readCapabilities(xml: string): { uuid: string; setsOwners: boolean } {
-  let host: NonNullable<Capabilities['capabilities']>['host'];
+function readHostCapabilities(xml: string): NonNullable<Capabilities['capabilities']>['host'] {
   try {
-    host = (parser.parse(xml, true) as Capabilities).capabilities?.host;
+    return (parser.parse(xml, true) as Capabilities).capabilities?.host;
   } catch (error) {
     throw new DomainError('UNAVAILABLE', 'libvirt describes this host in XML that is malformed.', { cause: error });
   }
-  const uuid = host?.uuid;
+}
+
+/** Which host this is, by its capabilities. UNAVAILABLE when they don't say. */
+export function readHostUuid(xml: string): string {
+  const uuid = readHostCapabilities(xml)?.uuid;
   if (typeof uuid !== 'string' || !isId(uuid)) throw new DomainError('UNAVAILABLE', 'libvirt does not say which host this is.');
-  return { uuid: uuid.toLowerCase(), setsOwners: host?.secmodel?.some(({ model }) => model === 'dac') ?? false };
+  return uuid.toLowerCase();
+}
+
+/** Does libvirt set owners of files (DAC), by the host's capabilities? UNAVAILABLE when they can't be read. */
+export const setsOwners = (xml: string): boolean => readHostCapabilities(xml)?.secmodel?.some(({ model }) => model === 'dac') ?? false;
+
+/** libvirt's test driver is no machine, hence without a UUID and without memory of its own: it is who it was registered as. */
+const TEST_DRIVER = 'TEST';
+
+/** For a driver that does not measure its host. */
+function unlessUnmeasured(error: unknown): Record<string, number> {
+  if (error instanceof LibvirtError && error.is('NO_SUPPORT')) return {};
+  throw error;
 }
 
 /** Reads what a host is and has. */
@@ -42,13 +56,13 @@ export async function readHost(connection: Connection, host: HostRecord, { overc
     connection.version(),
     connection.libVersion(),
     connection.node.info(),
-    connection.node.memoryStats(),
+    connection.node.memoryStats().catch(unlessUnmeasured),
     isAccelerated(host),
   ]);
   // libvirt's node information counts what the firmware lists; the kernel's total is what there is (memory may be hot-plugged)
   const memory = (memoryStats['total'] ?? node.memoryKiB) * 1024;
   return {
-    libvirtUuid: readCapabilities(capabilities).uuid,
+    libvirtUuid: type === TEST_DRIVER ? host.id : readHostUuid(capabilities),
     hypervisorType: type,
     hypervisorVersion: versionText(version),
     libvirtVersion: versionText(libVersion),

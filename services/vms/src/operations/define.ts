@@ -3,7 +3,7 @@ import { UNDEFINE, type Connection, type DomainRef } from '@novacron/libvirt';
 import type { StepDeclaration, StepRun } from '@novacron/operations';
 import { resolveBootFiles, type KernelBoot } from '../boot-files.ts';
 import { defineXml, type Definition, type DomainSpec } from '../domain-xml.ts';
-import { readCapabilities } from '../host-report.ts';
+import { setsOwners } from '../host-report.ts';
 import { unless, unlessGone, type HostDomains } from '../host-context.ts';
 import { hostStep, type VmInput } from './steps.ts';
 
@@ -13,7 +13,7 @@ export type DefineInput = Omit<DomainSpec, 'boot' | 'setsOwners'> & VmInput & { 
 export async function definitionFor(host: HostDomains, { kernel, ...spec }: DefineInput): Promise<Definition> {
   const boot = kernel && (await resolveBootFiles(kernel, host.bootDirectories));
   const connection = await host.agent.connection();
-  return defineXml({ ...spec, boot, setsOwners: readCapabilities(await connection.capabilities()).setsOwners });
+  return defineXml({ ...spec, boot, setsOwners: setsOwners(await connection.capabilities()) });
 }
 
 /** Is the domain defined like this already? What a person has changed of it on the host since stays. */
