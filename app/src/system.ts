@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent, type HostRecord } from '@novacron/agent';
 import type { Authenticator } from '@novacron/contracts';
@@ -77,11 +77,16 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const { vms, administrator } = services;
 
     if (has('agent') && vms) {
+      const showLife = await agentLife(options);
       const agent = startAgent({
         databaseUrl: login('agent'),
         logger,
         listPeers: () => vms.listHosts(),
-        listHosts: async () => (await vms.listHosts()).flatMap((host) => attended(host, options)),
+        listHosts: async () => {
+          const hosts = await vms.listHosts();
+          await showLife();
+          return hosts.flatMap((host) => attended(host, options));
+        },
         attach: services.attach,
       });
       opened.defer(() => agent.close({ force }));
@@ -131,6 +136,13 @@ const loginUrls =
     if (url === null) throw new LocalError(`DATABASE_URL_${role.toUpperCase()} must say where PostgreSQL is.`);
     return url;
   };
+
+/** An agent alone listens nowhere: that it works is seen by the time of a file, written whenever it has read its list of hosts. */
+async function agentLife({ roles, environment: { data } }: SystemOptions): Promise<() => Promise<void>> {
+  if (roles.some((role) => role !== 'agent')) return () => Promise.resolve();
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  return () => writeFile(join(data, 'agent.seen'), '');
+}
 
 async function openGateway(
   options: SystemOptions,
