@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { inTransaction, type Database, type Tx } from './database.ts';
 import { checkSourceStep } from './operations/check-source.ts';
 import { checkTargetStep } from './operations/check-target.ts';
+import { drainStep } from './operations/drain.ts';
 import { holdStep } from './operations/hold.ts';
 import { moveStep } from './operations/move.ts';
 import { watchArrivals } from './watch-arrivals.ts';
@@ -20,7 +21,7 @@ export interface WorkerContext {
 }
 
 /** The queue of the steps that need no host. */
-export const startServiceWorker = (context: WorkerContext): OperationsWorker => work(context, null, [holdStep]);
+export const startServiceWorker = (context: WorkerContext): OperationsWorker => work(context, null, [holdStep, drainStep(context)]);
 
 /** What this service runs beside a host: the queue of its steps, and who looks for VMs that arrive. */
 export const attachHost =

@@ -28,9 +28,6 @@ export const checkSourceStep = (agent: HostAgent, database: Database): Step<Tx, 
     }
     const isActive = !['shutoff', 'crashed'].includes(found.state.state);
     if (migration.mode === 'OFFLINE' && isActive) return refuse('The VM is not off any more.');
-    if (migration.mode === 'OFFLINE' && migration.copiedDisks.length > 0) {
-      return refuse('Disks are copied while the VM runs: one that is off can only move where its storage is shared. Start it, and move it live.');
-    }
     const [xml, snapshots, { major, minor, release }] = await Promise.all([
       connection.domains.xml(found.domain, isActive ? XML.MIGRATABLE : XML.INACTIVE),
       connection.domains.snapshotNames(found.domain),
