@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import type { AttachHost } from '@novacron/agent';
-import type { Subgraph } from '@novacron/contracts';
+import { UPLOADED_FILES_PATH, type Subgraph } from '@novacron/contracts';
 import type { ServiceRole } from '@novacron/database';
 import { redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
@@ -10,7 +11,7 @@ import { createMigrationService } from '@novacron/service-migration';
 import { createMonitoringService } from '@novacron/service-monitoring';
 import { createNetworkService } from '@novacron/service-network';
 import { createOperationsService } from '@novacron/service-operations';
-import { createStorageService } from '@novacron/service-storage';
+import { createStorageService, type StorageService } from '@novacron/service-storage';
 import { createVmsService, type VmsService } from '@novacron/service-vms';
 import { loadOrCreateMasterKey } from '@novacron/secrets';
 import type { Role } from './arguments.ts';
@@ -30,6 +31,8 @@ export interface Services {
   /** Whom the first start made. */
   administrator: FirstAdministrator | null;
   vms: VmsService | null;
+  /** What takes and hands out uploads, when storage is among the roles. */
+  uploads: StorageService['uploads'];
   /** Those that are answered here. */
   subgraphs: Partial<Record<SubgraphName, Subgraph>>;
   /** What runs beside each host, when the agent is among the roles. */
@@ -91,7 +94,12 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     });
     open('vms', vms);
   }
-  if (hasBesideHosts('storage') && secrets) open('storage', createStorageService({ ...common, ...environment.storage, databaseUrl: login('storage'), secrets }));
+  let storage: StorageService | null = null;
+  if (hasBesideHosts('storage') && secrets) {
+    const { storage: storageUrl } = environment.subgraphs.urls;
+    const uploads = has('storage') ? { directory: join(environment.data, 'uploads') } : storageUrl === null ? null : { url: `${storageUrl}${UPLOADED_FILES_PATH}` };
+    storage = open('storage', createStorageService({ ...common, ...environment.storage, databaseUrl: login('storage'), secrets, uploads }));
+  }
   if (hasBesideHosts('network')) open('network', createNetworkService({ ...common, databaseUrl: login('network'), ...(options.runOnHost ? { runOnHost: options.runOnHost } : {}) }));
   if (hasBesideHosts('migration')) open('migration', createMigrationService({ ...common, databaseUrl: login('migration') }));
 
@@ -100,7 +108,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   await redisReady(redis);
   if (hasBesideHosts('monitoring')) open('monitoring', createMonitoringService({ databaseUrl: login('monitoring'), redis, logger }));
 
-  return { identity: identity?.service ?? null, administrator: identity?.administrator ?? null, vms, subgraphs, attach, redis };
+  return { identity: identity?.service ?? null, administrator: identity?.administrator ?? null, vms, uploads: storage?.uploads ?? null, subgraphs, attach, redis };
 }
 
 async function openIdentity({ environment, logger, login, opened }: ServicesOptions): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {

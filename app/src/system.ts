@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent, type HostRecord } from '@novacron/agent';
-import type { Authenticator } from '@novacron/contracts';
+import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
 import { migrate, SERVICE_ROLES, type ServiceRole } from '@novacron/database';
 import { openEventLog } from '@novacron/events';
 import { createGateway } from '@novacron/gateway';
@@ -14,6 +14,7 @@ import {
   authenticatorRoutes,
   createHttpAuthenticator,
   createHttpDataSource,
+  createHttpUploads,
   createInProcessDataSource,
   createRequestSigner,
   loadInternalPublicKey,
@@ -147,7 +148,7 @@ async function agentLife({ roles, environment: { data } }: SystemOptions): Promi
 async function openGateway(
   options: SystemOptions,
   opened: AsyncDisposableStack,
-  { subgraphs, identity, redis }: Services,
+  { subgraphs, identity, redis, uploads }: Services,
 ): Promise<string> {
   const { environment, redisUrl, logger } = options;
   const keys = await loadOrCreateInternalKeys(environment.keys.internal);
@@ -170,6 +171,7 @@ async function openGateway(
     authenticator,
     events,
     redis,
+    uploads: uploads ? uploads.receive : remoteUploads(),
     logger,
     host: environment.gateway.host,
     port: environment.gateway.port,
@@ -178,6 +180,14 @@ async function openGateway(
   });
   opened.defer(() => gateway.close());
   return gateway.url;
+
+  function remoteUploads(): ReceiveUpload | null {
+    const url = environment.subgraphs.urls.storage;
+    if (url === null) return null;
+    const remote = createHttpUploads({ url, logger });
+    opened.defer(() => remote.close());
+    return remote.receive;
+  }
 
   function remoteAuthenticator(): Authenticator {
     const remote = createHttpAuthenticator({ name: 'identity', url: environment.subgraphs.urls.identity ?? '', signRequest, logger });
@@ -189,11 +199,12 @@ async function openGateway(
 async function openSubgraphs(
   { environment, logger }: SystemOptions,
   opened: AsyncDisposableStack,
-  { subgraphs, identity }: Services,
+  { subgraphs, identity, uploads }: Services,
 ): Promise<string> {
   const server = await serveSubgraphs({
     subgraphs: Object.values(subgraphs).filter((subgraph) => subgraph !== undefined),
     ...(identity ? { extraRoutes: authenticatorRoutes(identity.authenticator) } : {}),
+    ...(uploads ? { uploads } : {}),
     host: environment.subgraphs.host,
     port: environment.subgraphs.port,
     internalPublicKey: await loadInternalPublicKey(join(environment.keys.internal, 'gateway.pub')),

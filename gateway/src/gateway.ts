@@ -1,11 +1,12 @@
 import { Supergraph } from '@apollo/federation-internals';
-import type { Authenticator } from '@novacron/contracts';
+import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import { stopServer, type DataSource } from '@novacron/transport';
+import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { formatError } from './errors.ts';
 import { createEventHub } from './events/hub.ts';
 import { createSampleFeed } from './events/samples.ts';
 import { EVENTS_SUBGRAPH } from './events/schema.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   events: EventLog;
   /** For metrics, which are published; the gateway opens a second connection for listening. */
   redis: Redis;
+  /** Takes what is PUT to /uploads; null: nothing is taken. */
+  uploads?: ReceiveUpload | null;
   logger: Logger;
   host: string;
   /** 0: the system chooses. */
@@ -76,6 +79,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => stopServer(app));
     const playground = await routePlayground(app, options.playgroundDir);
     routeGraphql(app, graph, viewers, playground);
+    if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, telemetry });
 
     const planner = createSubscriptionPlanner(supergraphSdl, dataSources, logger);

@@ -1,5 +1,5 @@
 import { DomainError } from '@novacron/core';
-import { SERVER_TIMEOUTS } from '@novacron/transport';
+import { limitRequestTime, SERVER_TIMEOUTS } from '@novacron/transport';
 import fastify, { type FastifyInstance } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
@@ -24,6 +24,7 @@ export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServ
     genReqId: (request) => chooseRequestId(request.headers['x-request-id']),
   });
 
+  limitRequestTime(app);
   app.removeContentTypeParser('text/plain'); // a foreign page may send that without asking
 
   app.addHook('onRequest', async (request, reply) => {
@@ -34,7 +35,7 @@ export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServ
     if (request.method !== 'OPTIONS') return undefined;
     return reply
       .code(204)
-      .header('access-control-allow-methods', 'GET, POST')
+      .header('access-control-allow-methods', 'GET, POST, PUT')
       .header('access-control-allow-headers', 'authorization, content-type, x-request-id, apollo-require-preflight')
       .header('access-control-max-age', '600')
       .send();

@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto';
-import type { RequestContext, Subgraph } from '@novacron/contracts';
+import type { ReceiveUpload, RequestContext, Subgraph } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import fastify from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { formatSubgraphError, type ErrorOrigin } from './error-format.ts';
 import { createRequestVerifier } from './internal-token.ts';
+import { limitRequestTime, routeUploadedFiles, routeUploads } from './raw-routes.ts';
 import { SERVER_TIMEOUTS, stopServer } from './stop-server.ts';
 import { createSubgraphExecutor } from './subgraph-executor.ts';
 
@@ -16,6 +17,8 @@ export interface ServeSubgraphsOptions {
   subgraphs: readonly Subgraph[];
   /** Path -> handler of further POSTs, guarded like a subgraph; the token's audience is the path. */
   extraRoutes?: Readonly<Record<string, InternalRoute>>;
+  /** Of the storage role: takes clients' uploads from a gateway, and hands them to agents. Each has its own token in its path. */
+  uploads?: { receive: ReceiveUpload; find(token: string): Promise<{ path: string; size: number } | null> };
   host: string;
   /** 0: the system chooses. */
   port: number;
@@ -58,6 +61,7 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
     logger: false,
     forceCloseConnections: 'idle',
   });
+  limitRequestTime(app);
   // The token is bound to the bytes that came, so they are parsed after it was checked.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
@@ -91,6 +95,10 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
     });
   }
   for (const [path, route] of Object.entries(options.extraRoutes ?? {})) guarded(path, path, route);
+  if (options.uploads) {
+    routeUploads(app, options.uploads.receive, (error, requestId) => formatSubgraphError(error, { stage: 'execution', subgraph: 'storage', requestId, logger }));
+    routeUploadedFiles(app, options.uploads.find);
+  }
   app.get('/health', async () => ({ status: 'ok', subgraphs: options.subgraphs.map((subgraph) => subgraph.name) }));
   app.setErrorHandler((thrown, request, reply) => {
     const { statusCode } = thrown as { statusCode?: number }; // fastify's own refusals carry one

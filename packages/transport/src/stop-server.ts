@@ -8,7 +8,8 @@ const STOPPING_MS = 5_000;
  * options. Without them one unfinished request holds a connection for ever.
  */
 export const SERVER_TIMEOUTS = {
-  requestTimeout: 30_000,
+  /** None: limitRequestTime knows which requests may take long. */
+  requestTimeout: 0,
   /** Without a byte in either direction; longer than any answer takes. */
   connectionTimeout: 120_000,
   http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
