@@ -11,7 +11,7 @@ import { hashOf, type Spool } from './spool.ts';
 
 const HOUR_MS = 60 * 60_000;
 /** How often uploads that ended, or never came, are looked for. */
-const SWEEP_MS = 10_000;
+const SWEEP_MS = 5_000;
 
 export interface ImageUploadInput extends NewImageInput {
   format: string;
