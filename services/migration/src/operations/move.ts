@@ -100,7 +100,7 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
         case 'ARRIVED':
           return { downtimeMs: mover.downtimeMs ?? (await readDowntime()) };
         case 'STAYED':
-          throw stayed();
+          throw stayed(seen.view);
         case 'LOST':
           if (lostLooks >= LOOKS_UNTIL_LOST) throw new GaveUp('UNAVAILABLE', 'The VM is on neither host any more: both say that they have no domain of it.', { retryable: false });
           await delay(AGAIN_MS);
@@ -175,11 +175,13 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
     }
   }
 
-  /** Why it stayed, for the operation: cancelled, the engine knows why. */
-  function stayed(): DomainError {
-    const known = failure === null ? null : fromLibvirt(failure);
+  /** Why it stayed, for the operation; cancelled, the engine knows why. */
+  function stayed({ seen }: SourceView): DomainError {
+    if (seen === 'OFF') return new Stayed('UNAVAILABLE', 'The guest ended on its host while it was being moved.', { retryable: false, cause: failure });
+    if (failure === null) return new Stayed('UNAVAILABLE', 'The migration was cut off. The VM stayed where it was.');
+    const known = fromLibvirt(failure);
     if (known instanceof GaveUp) return new Stayed(known.code, known.message);
-    return new Stayed('UNAVAILABLE', known === null ? 'The migration was cut off. The VM stayed where it was.' : `${known.message} The VM stayed where it was.`, { cause: failure });
+    return new Stayed('UNAVAILABLE', `${known.message.replace(/[^.]$/, '$&.')} The VM stayed where it was.`, { cause: failure });
   }
 
   /** An adopted migration's end was missed: the target has it, too. */
