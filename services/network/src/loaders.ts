@@ -33,7 +33,7 @@ export const createLoaders = (database: Database): Loaders => ({
   network: byKey((ids) => database.network.findMany({ where: { id: { in: ids } } })),
   group: byKey((ids) => database.securityGroup.findMany({ where: { id: { in: ids } }, include: withRules })),
   nicsOfVm: manyByKey(
-    (ids) => database.nic.findMany({ where: { vmId: { in: ids } }, include: withGroups, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
+    (ids) => database.nic.findMany({ where: { vmId: { in: ids } }, include: withGroups, orderBy: { place: 'asc' } }),
     (nic) => nic.vmId,
   ),
   hostsOfNetwork: manyByKey(

@@ -60,6 +60,7 @@ CREATE TABLE "host_networking" (
 -- CreateTable
 CREATE TABLE "nic" (
     "id" UUID NOT NULL,
+    "place" BIGSERIAL NOT NULL,
     "vm_id" UUID NOT NULL,
     "tenant_id" UUID NOT NULL,
     "network_id" UUID NOT NULL,

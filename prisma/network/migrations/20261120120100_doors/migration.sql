@@ -6,10 +6,14 @@ CREATE FUNCTION libvirt_name(p_network uuid) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$ SELECT 'nc-' || right(replace(p_network::text, '-', ''), 11) $$;
 
 -- Where the tunnels of overlays end: the address that a host was given for it, else the one it is migrated to by.
+-- In PL/pgSQL, which looks for the other schema's functions no sooner than it is called: this one can be migrated alone.
 CREATE FUNCTION tunnel_ends() RETURNS TABLE (host_id uuid, address text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = network, pg_temp AS $$
-  SELECT h.id, coalesce(h.overlay_address, substring(h.migration_uri FROM '^[a-z+]+://(?:[^/@]*@)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?(?:/|$)'))
-  FROM vms.host_facts() h $$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = network, pg_temp AS $$
+BEGIN
+  RETURN QUERY SELECT h.id, coalesce(h.overlay_address,
+    substring(h.migration_uri FROM '^[a-z+]+://(?:[^/@]*@)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?(?:/|$)'))
+  FROM vms.host_facts() h;
+END $$;
 
 -- Why a host can't have a NIC on this network; null: it can.
 CREATE FUNCTION host_refusal(n network, p_host uuid) RETURNS text
@@ -149,13 +153,15 @@ END $$;
 
 -- Every host, and why a VM's networks can't be there; reason null: it could migrate there with its addresses.
 CREATE FUNCTION hosts_for_vm(p_vm uuid) RETURNS TABLE (host_id uuid, reason text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = network, pg_temp AS $$
-  SELECT h.id, (
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = network, pg_temp AS $$
+BEGIN
+  RETURN QUERY SELECT h.id, (
     SELECT min(coalesce(host_refusal(n, h.id), CASE WHEN n.is_default AND NOT EXISTS (
       SELECT FROM network_host o WHERE o.network_id = n.id AND o.host_id = h.id AND c.address << o.cidr)
       THEN 'Its default network has other addresses.' END))
     FROM nic c JOIN network n ON n.id = c.network_id WHERE c.vm_id = p_vm AND c.address IS NOT NULL)
-  FROM vms.host_facts() h $$;
+  FROM vms.host_facts() h;
+END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA network FROM PUBLIC;
 GRANT USAGE ON SCHEMA network TO novacron_vms, novacron_migration;

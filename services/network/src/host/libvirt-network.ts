@@ -1,5 +1,8 @@
-import { AFFECT, LibvirtError, NETWORK_SECTION, NETWORK_UPDATE, XML, type Connection, type NetworkRef } from '@novacron/libvirt';
+import { AFFECT, LibvirtError, NETWORK_SECTION, NETWORK_UPDATE, type Connection, type NetworkRef } from '@novacron/libvirt';
 import { dhcpEntryXml, entriesOf, entryChanges, isSameNetwork, networkXml, type DhcpEntry, type NetworkSpec } from './network-xml.ts';
+
+/** The definition, not what runs. Source: libvirt 9.0.0 include/libvirt/libvirt-network.h, VIR_NETWORK_XML_INACTIVE. */
+const INACTIVE = 1;
 
 export async function findNetwork(connection: Connection, id: string): Promise<NetworkRef | null> {
   try {
@@ -21,7 +24,7 @@ export async function removeNetwork(connection: Connection, id: string): Promise
 /** Brings a network to be defined as wanted, running, and handing out these addresses. Running guests stay on it. */
 export async function settleNetwork(connection: Connection, spec: NetworkSpec, entries: readonly DhcpEntry[]): Promise<void> {
   let network = await findNetwork(connection, spec.id);
-  if (network && !isSameNetwork(await connection.networks.xml(network, XML.INACTIVE), spec)) {
+  if (network && !isSameNetwork(await connection.networks.xml(network, INACTIVE), spec)) {
     await removeNetwork(connection, spec.id);
     network = null;
   }
@@ -38,7 +41,7 @@ export async function settleNetwork(connection: Connection, spec: NetworkSpec, e
 }
 
 async function settleEntries(connection: Connection, network: NetworkRef, entries: readonly DhcpEntry[], isActive: boolean): Promise<void> {
-  const present = entriesOf(await connection.networks.xml(network, isActive ? 0 : XML.INACTIVE));
+  const present = entriesOf(await connection.networks.xml(network, isActive ? 0 : INACTIVE));
   const { remove, add } = entryChanges(present, entries);
   const flags = AFFECT.CONFIG | (isActive ? AFFECT.LIVE : 0);
   const section = NETWORK_SECTION.IP_DHCP_HOST;
