@@ -1,0 +1,98 @@
+import { bootImage, eventually, guestExec, guestReady, startImageServer, type BootImage, type ImageServer } from '@novacron/testkit';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Graph, Loose } from '../kit/client.ts';
+import { startEmbedded, type Embedded } from '../kit/embedded.ts';
+import { makePeople, type People } from '../kit/people.ts';
+
+/** VMs whose boot disks are clones of an image that was imported on another host, with a seed of their own. */
+let nova: Embedded;
+let people: People;
+let alice: Graph;
+let image: BootImage;
+let server: ImageServer;
+let imageId: string;
+const hostIds: string[] = [];
+const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEkFqPpmQDRbVsFmYq0vPfpYqmJ4yDhZ7Kq0bX3cQqkK alice@example';
+
+beforeAll(async () => {
+  image = await bootImage();
+  server = await startImageServer({ '/image.qcow2': image.path });
+  nova = await startEmbedded({ NOVACRON_IMPORT_ALLOW: '127.0.0.1/32' }, { hosts: 2 });
+  people = await makePeople(nova.graph);
+  alice = nova.graph.as(people.tenantAdmin);
+  for (const host of nova.hosts) hostIds.push(await nova.registerHost(nova.graph.as(people.platformAdmin), host));
+  await eventually('both pools to be ready', async () => (await nova.sql("SELECT id FROM storage.pool WHERE state = 'READY'")).length === 2, { timeoutMs: 20_000 });
+  const [pool] = await nova.sql<{ pool_id: string }>('SELECT pool_id FROM storage.pool_host WHERE host_id = $1', [hostIds[0]]);
+  const { importImage } = await alice.run('mutation ($input: ImportImageInput!) { importImage(input: $input) { image { id } operation { id } } }', {
+    input: { name: 'guest', url: `${server.url}/image.qcow2`, sha256: image.sha256, poolId: pool?.pool_id },
+  });
+  imageId = importImage.image.id;
+  await ended(importImage.operation.id);
+}, 180_000);
+afterAll(async () => {
+  await nova?.close();
+  await server?.stop();
+});
+
+const ended = (id: string): Promise<Loose> =>
+  eventually(`operation ${id} to end`, async () => {
+    const { operation } = await alice.run('query ($id: ID!) { operation(id: $id) { state error { code field message } steps { name state } } }', { id });
+    return ['SUCCEEDED', 'FAILED', 'CANCELLED'].includes(operation.state) ? operation : null;
+  }, { timeoutMs: 60_000 });
+
+async function createVm(name: string, input: object = {}): Promise<{ vm: Loose; operation: Loose }> {
+  const { createVm: created } = await alice.run('mutation ($input: CreateVmInput!) { createVm(input: $input) { vm { id } operation { id } } }', {
+    input: { name, memory: '128MiB', imageId, networks: [], placement: { hostId: hostIds[1] }, start: false, ...input },
+  });
+  return created;
+}
+const copies = (): Promise<Loose[]> => nova.sql('SELECT * FROM storage.image_copy WHERE image_id = $1 ORDER BY pool_id', [imageId]);
+const second = () => {
+  const host = nova.hosts[1];
+  if (!host) throw new Error('There is no second host.');
+  return host;
+};
+
+it('two that need the image at once make one copy of it', async () => {
+  const vms = await Promise.all([createVm('one'), createVm('two')]);
+  for (const { operation } of vms) expect(await ended(operation['id'])).toMatchObject({ state: 'SUCCEEDED', error: null });
+  expect(await copies()).toHaveLength(2);
+  expect((await copies()).every((copy) => copy['state'] === 'READY' && copy['operation_id'] === null)).toBe(true);
+  const volumes = await second().virsh('vol-list', '--pool', 'nc-local');
+  expect(volumes.split('\n').filter((line) => line.includes('.image'))).toHaveLength(1);
+  expect(server.requests.filter(({ method }) => method === 'GET')).toHaveLength(2); // a look, and the file: hosts have it from each other
+  const path = (await second().virsh('vol-path', '--pool', 'nc-local', `${imageId}.image`)).trim();
+  expect((await second().exec('sha256sum', path)).split(' ')[0]).toBe(image.sha256);
+});
+
+it('an image that volumes stand on is not deleted', async () => {
+  const { errors } = await alice.ask('mutation ($id: ID!) { deleteImage(id: $id) { image { id } } }', { id: imageId });
+  expect(errors[0]?.extensions.code).toBe('INVALID_STATE');
+  expect(await copies()).toHaveLength(2);
+});
+
+it('a guest boots from its clone, and does what its seed says', async () => {
+  const { vm, operation } = await createVm('seeded', {
+    start: true,
+    cloudInit: { hostname: 'told-by-seed', sshKeys: [KEY], userData: '#!/bin/sh\necho "äöü $(cat /proc/sys/kernel/hostname)" >/run/told\n' },
+  });
+  expect(await ended(operation['id'])).toMatchObject({ state: 'SUCCEEDED', error: null });
+  const domain = `nc-${vm['id']}`;
+  await guestReady(second(), domain);
+  expect(await guestExec(second(), domain, 'hostname')).toBe('told-by-seed');
+  expect(await guestExec(second(), domain, 'cat /root/.ssh/authorized_keys')).toBe(KEY);
+  expect(await eventually('the user data to have run', () => guestExec(second(), domain, 'cat /run/told'))).toBe('äöü told-by-seed');
+  expect(await second().virsh('vol-list', '--pool', 'nc-local')).toContain(`${vm['id']}-seed.iso`);
+}, 120_000);
+
+it('after its VMs, an image goes from every pool', async () => {
+  const { vms } = await alice.run('{ vms { edges { node { id } } } }');
+  for (const { node } of vms.edges as { node: { id: string } }[]) {
+    const { deleteVm } = await alice.run('mutation ($id: ID!) { deleteVm(id: $id) { operation { id } } }', { id: node.id });
+    expect(await ended(deleteVm.operation.id)).toMatchObject({ state: 'SUCCEEDED' });
+  }
+  const { deleteImage } = await alice.run('mutation ($id: ID!) { deleteImage(id: $id) { operation { id } } }', { id: imageId });
+  expect(await ended(deleteImage.operation.id)).toMatchObject({ state: 'SUCCEEDED' });
+  for (const host of nova.hosts) expect(await host.virsh('vol-list', '--pool', 'nc-local')).not.toMatch(/image|seed|qcow2/);
+  expect(await nova.sql('SELECT sum(claimed)::int AS claimed FROM storage.pool')).toEqual([{ claimed: 0 }]);
+}, 120_000);
