@@ -101,7 +101,7 @@ export async function nothingLeftBehind({ hosts, sql }: Pick<Embedded, 'hosts' |
     const known = new Set<string>(pool['files'] ?? []);
     for (const host of hosts.filter(({ name }) => pool['hosts'].includes(name))) {
       if (pool['shared']) await host.virsh('pool-refresh', `nc-${pool['name']}`);
-      const found = new Set(lines(await host.virsh('vol-list', `nc-${pool['name']}`)).slice(2).map((line) => line.split(/\s+/)[0] ?? ''));
+      const found = new Set(lines(await host.virsh('vol-list', `nc-${pool['name']}`)).map((line) => line.split(/\s+/)[0] ?? ''));
       faults.push(...[...found].filter((name) => !known.has(name)).map((name) => `the volume ${name} on ${host.name} is nobody's`));
       faults.push(...[...known].filter((name) => !found.has(name)).map((name) => `the volume ${name} is not on ${host.name}`));
     }
@@ -110,7 +110,7 @@ export async function nothingLeftBehind({ hosts, sql }: Pick<Embedded, 'hosts' |
     const names = lines(await host.virsh('pool-list', '--all', '--name')).filter((name) => name.startsWith('nc-'));
     const expected = new Set(pools.filter((pool) => pool['hosts'].includes(host.name)).map((pool) => `nc-${pool['name']}`));
     faults.push(...names.filter((name) => !expected.has(name)).map((name) => `the pool ${name} on ${host.name} is nobody's`));
-    const secrets = lines(await host.virsh('secret-list')).slice(2).map((line) => line.split(/\s+/)[0]);
+    const secrets = lines(await host.virsh('secret-list')).map((line) => line.split(/\s+/)[0]);
     const wanted = await sql(
       'SELECT v.secret_id FROM storage.volume v JOIN vms.vm m ON m.id = v.vm_id JOIN vms.host h ON h.id = m.host_id WHERE h.name = $1 AND v.secret_id IS NOT NULL',
       [host.name],

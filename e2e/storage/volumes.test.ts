@@ -40,13 +40,13 @@ describe.each(['qcow2', 'raw'])('a %s volume', (format) => {
     const volume = await haveVolume(operator, { size: '8MiB', format });
     expect(await volume.read()).toMatchObject({ state: 'AVAILABLE', size: 8 * MIB, format, encrypted: false, generation: 2, attachedTo: null, pool: { name: 'local' }, tenant: { id: people.acme } });
     expect((await pool()).allocated - before).toBe(8 * MIB);
-    const info = () => system.host.virsh('vol-info', '--bytes', '--pool', 'nc-local', `${volume.id}.${format}`);
+    const info = () => system.host.virsh('vol-info', '--bytes', '--pool', 'nc-local', `vol-${volume.id}.${format}`);
     expect(await info()).toMatch(/Capacity:\s+8388608 bytes/);
 
-    expect(await volume.does((it) => it.resize('16MiB'))).toMatchObject({ state: 'AVAILABLE', size: 16 * MIB });
+    expect(await volume.does((one) => one.resize('16MiB'))).toMatchObject({ state: 'AVAILABLE', size: 16 * MIB });
     expect(await info()).toMatch(/Capacity:\s+16777216 bytes/);
 
-    const { snapshots } = await volume.does((it) => it.snapshot('before'));
+    const { snapshots } = await volume.does((one) => one.snapshot('before'));
     expect(snapshots).toMatchObject([{ name: 'before', size: 16 * MIB, state: 'AVAILABLE' }]);
     expect((await pool()).allocated - before).toBe(32 * MIB);
     expect(await operator.refused('mutation ($id: ID!) { deleteVolume(id: $id) { operation { id } } }', { id: volume.id })).toMatchObject({
@@ -55,10 +55,10 @@ describe.each(['qcow2', 'raw'])('a %s volume', (format) => {
     });
     const copy = await haveVolume(operator, { size: null, snapshotId: snapshots[0].id });
     expect(await copy.read()).toMatchObject({ size: 16 * MIB, state: 'AVAILABLE' });
-    await copy.does((it) => it.delete());
+    await copy.does((one) => one.delete());
 
     await (await deleteSnapshot(operator, snapshots[0].id)).operation.succeeds();
-    expect(await volume.does((it) => it.delete())).toMatchObject({ state: 'DELETED' });
+    expect(await volume.does((one) => one.delete())).toMatchObject({ state: 'DELETED' });
     expect((await pool()).allocated).toBe(before);
   });
 });
@@ -72,7 +72,7 @@ it('volumes are found by what is said of them', async () => {
   for (const filter of [{ search: 'find%me' }, { search: name, state: 'IN_USE' }, { search: name, state: 'odd' }, { search: name, vmId: volume.id }, { search: name, poolId: 'odd' }]) {
     expect(await find(filter)).toMatchObject({ totalCount: 0 });
   }
-  await volume.does((it) => it.delete());
+  await volume.does((one) => one.delete());
 });
 
 describe('what is refused changes nothing', () => {
@@ -90,13 +90,17 @@ describe('what is refused changes nothing', () => {
   ])('%s', async (_what, input, code, field) => {
     const error = await operator.refused(CREATE, { input: { name: newName(), size: '1MiB', ...input } });
     expect(error.extensions).toMatchObject({ code, field });
-    if (code === 'NO_CAPACITY') expect(error.message).toMatch(/"local".*short by \d+ MiB/);
+  });
+
+  it('room that is not there, and how much of it', async () => {
+    expect((await operator.refused(CREATE, { input: { name: newName(), size: '60TiB' } })).message).toMatch(/"local".*short by \d+ MiB/);
+    expect((await operator.refused(CREATE, { input: { name: newName(), size: '60TiB', poolId } })).message).toMatch(/^Storage pool "local" is short by \d+ MiB\.$/);
   });
 
   it('a name that is taken', async () => {
     const volume = await haveVolume(operator, { name: 'taken' });
     expect((await operator.refused(CREATE, { input: { name: 'taken', size: '1MiB' } })).extensions).toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
-    await volume.does((it) => it.delete());
+    await volume.does((one) => one.delete());
   });
 
   it('to grow smaller, or not at all', async () => {
@@ -105,7 +109,7 @@ describe('what is refused changes nothing', () => {
     for (const size of ['4MiB', '1MiB']) expect((await operator.refused(RESIZE, { id: volume.id, size })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'size' });
     expect((await operator.refused(RESIZE, { id: volume.id, size: '60TiB' })).extensions).toMatchObject({ code: 'NO_CAPACITY', field: 'size' });
     expect((await operator.refused('mutation ($id: ID!) { detachVolume(volumeId: $id) { operation { id } } }', { id: volume.id })).extensions).toMatchObject({ code: 'INVALID_STATE' });
-    await volume.does((it) => it.delete());
+    await volume.does((one) => one.delete());
   });
 
   it('a volume of another tenant is not there', async () => {
@@ -118,7 +122,7 @@ describe('what is refused changes nothing', () => {
     }
     const viewer = system.graph.as(people.viewer);
     expect((await viewer.refused('mutation ($id: ID!) { deleteVolume(id: $id) { operation { id } } }', { id: volume.id })).extensions.code).toBe('FORBIDDEN');
-    await volume.does((it) => it.delete());
+    await volume.does((one) => one.delete());
   });
 });
 
@@ -127,7 +131,7 @@ it('the same key answers the first volume', async () => {
   const [first, second] = await Promise.all([createVolume(operator, input), createVolume(operator, input)]);
   expect(second.volume.id).toBe(first.volume.id);
   await first.operation.succeeds();
-  await first.volume.does((it) => it.delete());
+  await first.volume.does((one) => one.delete());
 });
 
 it('of two requests for the last room, one is refused', async () => {
@@ -138,5 +142,5 @@ it('of two requests for the last room, one is refused', async () => {
   expect(accepted).toHaveLength(1);
   expect(asked.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))).toEqual(['NO_CAPACITY', 'NO_CAPACITY']);
   await accepted[0]?.operation.succeeds();
-  await accepted[0]?.volume.does((it) => it.delete());
+  await accepted[0]?.volume.does((one) => one.delete());
 });

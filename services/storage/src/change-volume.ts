@@ -7,7 +7,7 @@ import { planDelete } from './operations/delete.ts';
 import type { VolumeHold } from './operations/hold.ts';
 import { planResize, planResizeAttached } from './operations/resize.ts';
 import { planSnapshot, planUnsnapshot } from './operations/snapshot.ts';
-import { checkName, checkSize, LIMITS, refusal, type VolumeVerb } from './rules.ts';
+import { checkName, checkSize, LIMITS, refusal, snapshotFile, type VolumeVerb } from './rules.ts';
 import { claimRoom, holdVmFor, vmFacts } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 import { findLockedVolume, freeTarget, holdVolume } from './store/volumes.ts';
@@ -194,7 +194,7 @@ export const snapshotVolume = (database: Database, context: RequestContext, id: 
       const snapshotId = newId<string>();
       await claimRoom(tx, volume.poolId, volume.size);
       const after = await holdVolume(tx, volumeOnly(volume), operationId, 'snapshot');
-      await tx.volumeSnapshot.create({ data: { id: snapshotId, volumeId: volume.id, name, size: volume.size, libvirtName: `${snapshotId}.${volume.format}` } });
+      await tx.volumeSnapshot.create({ data: { id: snapshotId, volumeId: volume.id, name, size: volume.size, libvirtName: snapshotFile(snapshotId, volume.format) } });
       return { volume: after, steps: planSnapshot({ ...hold, snapshotId }, await hostForPool(tx, volume.pool)) };
     },
   });

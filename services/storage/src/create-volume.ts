@@ -8,7 +8,7 @@ import { inTransaction, type Database, type PoolRow, type SnapshotRow, type Tx, 
 import { Prisma } from './generated/prisma/client.ts';
 import { newPassphrase } from './host/volume-secrets.ts';
 import { planCreate } from './operations/create.ts';
-import { checkFormat, checkIdempotencyKey, checkName, checkSize, type VolumeFormat } from './rules.ts';
+import { checkFormat, checkIdempotencyKey, checkName, checkSize, volumeFile, type VolumeFormat } from './rules.ts';
 import { claimRoom, takeRoom } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 
@@ -129,7 +129,7 @@ export async function createVolume(database: Database, secrets: Secrets, { viewe
         encrypted,
         ...(encrypted ? { ...newPassphrase(secrets, volumeId), secretId: newId<string>() } : {}),
         poolId: pool.id,
-        libvirtName: `${volumeId}.${checked.format}`,
+        libvirtName: volumeFile(volumeId, checked.format),
         createdBy: userId,
         operationId,
         operationVerb: 'create',

@@ -50,6 +50,9 @@ export function stateOf(volume: { operationVerb: string | null; deletedAt: Date 
 export const LOCAL_POOL = 'local';
 /** What libvirt calls a pool of ours, on every host that has it. */
 export const libvirtPoolName = (name: string): string => `nc-${name}`;
+/** libvirt's names of volumes. They begin with a letter: libvirt makes ids of qemu-img's of them. storage.hold_disks names boot disks alike. */
+export const volumeFile = (id: string, format: string): string => `vol-${id}.${format}`;
+export const snapshotFile = (id: string, format: string): string => `snapshot-${id}.${format}`;
 /** The file in a shared pool by which hosts prove that they see the same directory. */
 export const markerName = (poolId: string): string => `novacron-${poolId}.pool`;
 

@@ -135,7 +135,7 @@ BEGIN
     v_id := new_id();
     INSERT INTO volume (id, tenant_id, name, live_name, size, format, pool_id, libvirt_name, image_id, vm_id, target, boot_order,
       owned_by_vm, operation_id, operation_verb, created_by)
-    SELECT v_id, v_tenant, n, n, v_boot, 'qcow2', v_pool.id, v_id || '.qcow2', (p ->> 'imageId')::uuid, v_vm, 'vda', 1,
+    SELECT v_id, v_tenant, n, n, v_boot, 'qcow2', v_pool.id, 'vol-' || v_id || '.qcow2', (p ->> 'imageId')::uuid, v_vm, 'vda', 1,
       true, (p ->> 'operationId')::uuid, 'create', (p ->> 'createdBy')::uuid
     FROM boot_name(v_tenant, p ->> 'name') n RETURNING * INTO v;
     v_devices := v_devices || disk_device(v, v_pool.name);

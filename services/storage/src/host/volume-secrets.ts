@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
+import type { HostAgent } from '@novacron/agent';
 import { DomainError } from '@novacron/core';
 import type { Connection } from '@novacron/libvirt';
 import type { Secrets } from '@novacron/secrets';
-import { randomBytes } from 'node:crypto';
 import { nullIf, isCode } from './host-storage.ts';
 import { secretXml } from './volume-xml.ts';
 
@@ -44,4 +45,28 @@ export async function unlock(connection: Connection, secrets: Secrets, { secretI
 export async function lockAgain(connection: Connection, secretId: string): Promise<void> {
   const secret = await connection.secrets.lookupByUuid(secretId).catch(nullIf('NO_SECRET'));
   if (secret) await connection.secrets.undefine(secret).catch(nullIf('NO_SECRET'));
+}
+
+/** How many are at work with what opens a file: it goes with the last of them. There is one agent of a host. */
+const atWork = new WeakMap<HostAgent, Map<string, number>>();
+
+/** Works on files that no guest has, with what opens them; afterwards libvirt forgets that again. */
+export async function withUnlocked<T>(agent: HostAgent, secrets: Secrets, locks: readonly Lock[], work: () => Promise<T>): Promise<T> {
+  const counts = atWork.get(agent) ?? new Map<string, number>();
+  atWork.set(agent, counts);
+  const count = (id: string, change: number): number => {
+    const now = (counts.get(id) ?? 0) + change;
+    if (now === 0) counts.delete(id);
+    else counts.set(id, now);
+    return now;
+  };
+  for (const { secretId } of locks) count(secretId, 1);
+  try {
+    for (const lock of locks) await unlock(await agent.connection(), secrets, lock);
+    return await work();
+  } finally {
+    for (const { secretId } of locks) {
+      if (count(secretId, -1) === 0) await lockAgain(await agent.connection(), secretId);
+    }
+  }
 }

@@ -31,7 +31,7 @@ export const volumeXml = ({ name, size, format, secretId, backing }: VolumeSpec,
   <capacity unit='bytes'>${size}</capacity>
   <allocation unit='bytes'>0</allocation>
   <target>
-    <format type='${format}'/>
+    <format type='${format}'/>${format === 'qcow2' ? '<compat>1.1</compat>' : ''}
     <permissions><mode>0600</mode>${owner === null ? '' : `<owner>${owner.uid}</owner><group>${owner.gid}</group>`}</permissions>${
       secretId === null ? '' : `\n    <encryption format='luks'><secret type='passphrase' uuid='${secretId}'/></encryption>`
     }

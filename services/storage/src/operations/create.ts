@@ -1,10 +1,9 @@
 import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
-import { placeOf, pathOf } from '../host/host-storage.ts';
-import { lockAgain, unlock } from '../host/volume-secrets.ts';
+import { placeOf } from '../host/host-storage.ts';
 import { releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
-import { at, lockVolume, placedVolume, specOf, withVolume, type HostSteps } from './steps.ts';
+import { at, locksOf, lockVolume, placedVolume, specOf, withVolume, type HostSteps } from './steps.ts';
 import { snapshotPlace } from './snapshot.ts';
 
 interface MakeVolumeInput extends VolumeInput {
@@ -22,20 +21,13 @@ export const makeVolumeStep = (steps: HostSteps): Step<Tx, MakeVolumeInput, { al
     const volume = await placedVolume(context, volumeId);
     const place = placeOf(volume);
     await run.begin();
-    await withVolume(steps, volume, async () => {
-      if (snapshotId === null) return host.make(place, specOf(volume), { signal: run.signal });
-      const source = await context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId }, include: { volume: { include: { pool: true } } } });
-      const from = snapshotPlace(source, source.volume);
-      const connection = await host.agent.connection();
-      const isEncrypted = source.volume.secretId !== null;
-      // libvirt finds what opens the copied file by the file's own name
-      if (isEncrypted) await unlock(connection, context.secrets, { secretId: source.id, path: pathOf(from), volume: source.volume });
-      try {
-        await host.make(place, specOf(volume), { from, signal: run.signal });
-      } finally {
-        if (isEncrypted) await lockAgain(connection, source.id);
-      }
-    });
+    if (snapshotId === null) {
+      await withVolume(steps, volume, () => host.make(place, specOf(volume), { signal: run.signal }));
+    } else {
+      const snapshot = await context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId }, include: { volume: { include: { pool: true } } } });
+      const from = snapshotPlace(snapshot, snapshot.volume);
+      await withVolume(steps, volume, () => host.make(place, specOf(volume), { from, signal: run.signal }), locksOf(snapshot.volume, from, snapshot.id));
+    }
     return { allocated: (await host.measure(place))?.allocation ?? null };
   },
   async commit(tx, { volumeId }, { allocated }, { claim }) {

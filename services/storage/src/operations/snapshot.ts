@@ -4,7 +4,7 @@ import { placeOf, type Place } from '../host/host-storage.ts';
 import { claimRoom } from '../store/claims.ts';
 import { releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
-import { at, placedVolume, specOf, withVolume, type HostSteps } from './steps.ts';
+import { at, locksOf, placedVolume, specOf, withVolume, type HostSteps } from './steps.ts';
 
 export interface SnapshotInput extends VolumeInput {
   snapshotId: string;
@@ -16,14 +16,20 @@ export const DELETE_SNAPSHOT = { name: 'storage.delete-snapshot', undoable: fals
 /** A snapshot's file, which lies beside its volume's. */
 export const snapshotPlace = (snapshot: Pick<SnapshotRow, 'libvirtName'>, volume: { pool: PoolRow }): Place => ({ pool: volume.pool, libvirtName: snapshot.libvirtName });
 
-/** A full copy, with the volume's own key. */
+/**
+ * A full copy, with the volume's own key. For libvirt it is a secret of its own: one has one use, and a volume that libvirt has made
+ * is opened with the secret that it was made with, until libvirt reads it again and looks for one that is for its file.
+ */
 export const makeSnapshotStep = (steps: HostSteps): Step<Tx, SnapshotInput, void, void> => ({
   ...MAKE_SNAPSHOT,
   async run(run, { volumeId, snapshotId }) {
     const volume = await placedVolume(steps.context, volumeId);
     const snapshot = await steps.context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId } });
+    const place = snapshotPlace(snapshot, volume);
+    const spec = { ...specOf(volume), secretId: volume.secretId === null ? null : snapshotId };
     await run.begin();
-    await withVolume(steps, volume, () => steps.host.make(snapshotPlace(snapshot, volume), specOf(volume), { from: placeOf(volume), signal: run.signal }));
+    const copy = (): Promise<void> => steps.host.make(place, spec, { from: placeOf(volume), signal: run.signal });
+    await withVolume(steps, volume, copy, locksOf(volume, place, snapshotId));
   },
   async commit(tx, { volumeId, snapshotId }, _output, { claim }) {
     await tx.volumeSnapshot.update({ where: { id: snapshotId }, data: { state: 'AVAILABLE' } });

@@ -1,8 +1,7 @@
 import { DomainError, type HostId } from '@novacron/core';
 import type { PoolRow, VolumeRow } from '../database.ts';
-import type { HostStorage } from '../host/host-storage.ts';
-import { pathOf, placeOf } from '../host/host-storage.ts';
-import { lockAgain, unlock } from '../host/volume-secrets.ts';
+import { pathOf, placeOf, type HostStorage, type Place } from '../host/host-storage.ts';
+import { lockAgain, unlock, withUnlocked, type Lock } from '../host/volume-secrets.ts';
 import type { VolumeSpec } from '../host/volume-xml.ts';
 import { FORMATS, type VolumeFormat } from '../rules.ts';
 import type { WorkerContext } from '../worker-context.ts';
@@ -40,14 +39,12 @@ export async function lockVolume({ host }: HostSteps, volume: VolumeRow): Promis
   if (volume.secretId !== null) await lockAgain(await host.agent.connection(), volume.secretId);
 }
 
-/** Works on a volume that no VM has, with what opens it; afterwards libvirt forgets that again. */
-export async function withVolume<T>(steps: HostSteps, volume: PlacedVolume, work: () => Promise<T>): Promise<T> {
-  await unlockVolume(steps, volume);
-  try {
-    return await work();
-  } finally {
-    await lockVolume(steps, volume);
-  }
-}
+/** What opens a file of an encrypted volume; nothing where it is not encrypted. */
+export const locksOf = (volume: VolumeRow, file: Place, secretId = volume.secretId): Lock[] =>
+  volume.secretId === null || secretId === null ? [] : [{ secretId, path: pathOf(file), volume }];
+
+/** Works on a volume that no VM has, with what opens it and more; afterwards libvirt forgets that again. */
+export const withVolume = <T>({ host, context }: HostSteps, volume: PlacedVolume, work: () => Promise<T>, more: readonly Lock[] = []): Promise<T> =>
+  withUnlocked(host.agent, context.secrets, [...locksOf(volume, placeOf(volume)), ...more], work);
 
 export const at = (hostId: string): { hostId: HostId } => ({ hostId: hostId as HostId }); // brands are added where rows come in
