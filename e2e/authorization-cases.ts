@@ -32,6 +32,7 @@ export interface Subject {
   hostId: string;
   vmId: string;
   operationId: string;
+  imageId: string;
   /** A file that VMs may boot. */
   kernel: string;
   /** Of a session that is opened for this one request. */
@@ -46,6 +47,8 @@ export interface RootCase {
   variables?(subject: Subject): object;
   /** Where the VM is before each request. */
   vm?: 'STOPPED' | 'RUNNING' | 'PAUSED' | 'fresh';
+  /** Each request has an image of its own. */
+  freshImage?: true;
   /** An operation that can be cancelled is under way. */
   cancellable?: true;
   /** The request ends the session that it is made in, or spends its tokens. */
@@ -171,6 +174,25 @@ export const ROOT_CASES: Record<string, RootCase> = {
     expect: OPERATORS,
   },
 
+  'Query.image': { document: 'query ($id: ID!) { image(id: $id) { id name } }', variables: ({ imageId }) => ({ id: imageId }), expect: MEMBERS },
+  'Query.images': { document: '{ images(first: 500) { edges { node { id } } } }', shows: lists(({ imageId }) => imageId), expect: MEMBERS_IN_LISTS },
+  'Mutation.importImage': {
+    document: 'mutation ($input: ImportImageInput!) { importImage(input: $input) { image { id } operation { id } } }',
+    variables: ({ tenantId, unique }) => ({ input: { name: unique, tenantId, url: 'http://127.0.0.1/' } }),
+    expect: OPERATORS,
+  },
+  'Mutation.createImageUpload': {
+    document: 'mutation ($input: ImageUploadInput!) { createImageUpload(input: $input) { image { id } url } }',
+    variables: ({ tenantId, unique }) => ({ input: { name: unique, tenantId, format: 'raw', sha256: '0'.repeat(64), size: 512 } }),
+    expect: OPERATORS,
+  },
+  'Mutation.deleteImage': {
+    document: 'mutation ($id: ID!) { deleteImage(id: $id) { image { id } operation { id } } }',
+    variables: ({ imageId }) => ({ id: imageId }),
+    freshImage: true,
+    expect: OPERATORS,
+  },
+
   'Subscription.vmChanged': { document: 'subscription { vmChanged { vm { id } } }', shows: ({ vm }, { vmId }) => vm.id === vmId, expect: MEMBERS_IN_LISTS },
   'Subscription.operationChanged': {
     document: 'subscription { operationChanged { id targetId } }',
@@ -212,6 +234,7 @@ export const ENTITY_CASES: Record<string, EntityCase> = {
     shows: ({ name }) => name !== null,
     expect: { ...members, stranger: 'ok' },
   },
+  'storage.Image': { idOf: ({ imageId }) => imageId, fields: 'id name state', shows: ({ name }) => name !== null, expect: members },
   'operations.Operation': { idOf: ({ operationId }) => operationId, fields: 'id kind state', shows: ({ kind }) => kind !== null, expect: members },
   'operations.Vm': {
     idOf: ({ vmId }) => vmId,

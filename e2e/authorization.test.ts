@@ -5,6 +5,7 @@ import { ACTORS, FIELD_CASES, ROOT_CASES, type Actor, type Outcome, type RootCas
 import { expiredToken, forge } from './kit/actors.ts';
 import type { Answer, Loose } from './kit/client.ts';
 import { startEmbedded, type Embedded } from './kit/embedded.ts';
+import { awaitedImage } from './kit/image.ts';
 import { ADMIN, makePeople, type People } from './kit/people.ts';
 import type { Subscription } from './kit/subscription.ts';
 import { apiSchema, rootFields } from './kit/supergraph.ts';
@@ -35,6 +36,7 @@ beforeAll(async () => {
     hostId,
     vmId: vm.id,
     operationId: created.operation.id,
+    imageId: await awaitedImage(admin, people.acme),
     kernel: system.guest.kernel,
     refreshToken: '',
     credentials: ADMIN,
@@ -102,6 +104,7 @@ async function prepare(one: RootCase, actor: Actor, expected: Outcome): Promise<
   if (one.vm === 'fresh' && !isRefused(expected)) {
     about.vmId = (await haveVm(admin, system.guest, { tenantId: people.acme, start: false })).id;
   }
+  if (one.freshImage && !isRefused(expected)) about.imageId = await awaitedImage(admin, people.acme);
   if (one.cancellable && !isRefused(expected)) {
     await system.host.exec('sh', '-c', 'kill -STOP $(cat /run/libvirt/libvirtd.pid)');
     about.operationId = (await createVm(admin, system.guest, { tenantId: people.acme, start: false })).operation.id;

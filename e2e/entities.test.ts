@@ -5,6 +5,8 @@ import { checkKeys } from '@novacron/gateway';
 import { createIdentityService, type IdentityService } from '@novacron/service-identity';
 import { createMonitoringService } from '@novacron/service-monitoring';
 import { createOperationsService } from '@novacron/service-operations';
+import { createSecrets } from '@novacron/secrets';
+import { createStorageService } from '@novacron/service-storage';
 import { connectRedis, redisReady } from '@novacron/redis';
 import { redisOptions } from '@novacron/local';
 import { createInProcessDataSource, createRequestSigner, loadOrCreateInternalKeys, type DataSource } from '@novacron/transport';
@@ -15,6 +17,7 @@ import { startSystem, type System } from '../app/src/system.ts';
 import { ENTITY_CASES, type Outcome, type SignedInActor, type Subject } from './authorization-cases.ts';
 import type { Loose } from './kit/client.ts';
 import { startEmbedded, type Embedded } from './kit/embedded.ts';
+import { awaitedImage } from './kit/image.ts';
 import { makePeople, type People } from './kit/people.ts';
 import { apiSchema, resolvableEntities, SUPERGRAPH_SDL, undescribed } from './kit/supergraph.ts';
 import { createVm } from './kit/vm.ts';
@@ -61,6 +64,7 @@ beforeAll(async () => {
     hostId,
     vmId: vm.id,
     operationId: operation.id,
+    imageId: await awaitedImage(admin, people.acme),
     ...{ kernel: '', refreshToken: '', credentials: { email: '', password: '' }, unique: '' },
   };
   const { databaseUrl, logger } = system;
@@ -72,7 +76,9 @@ beforeAll(async () => {
   opened.defer(() => operations.close());
   const monitoring = createMonitoringService({ databaseUrl, redis, logger });
   opened.defer(() => monitoring.close());
-  for (const { subgraph } of [identity, operations, monitoring, system.system.vms].filter((service) => service !== null)) subgraphs.set(subgraph.name, subgraph);
+  const storage = createStorageService({ databaseUrl, redis: redisOptions(system.redisUrl), logger, secrets: await createSecrets(system.environment.keys.master) });
+  opened.defer(() => storage.close());
+  for (const { subgraph } of [identity, operations, monitoring, storage, system.system.vms].filter((service) => service !== null)) subgraphs.set(subgraph.name, subgraph);
 });
 afterAll(() => opened.disposeAsync());
 
