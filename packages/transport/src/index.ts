@@ -8,6 +8,6 @@ export type { InternalClientOptions } from './internal-client.ts';
 export { loadInternalPublicKey, loadOrCreateInternalKeys, type InternalKeys } from './internal-keys.ts';
 export { createRequestSigner, createRequestVerifier, type RequestSigner, type RequestVerifier } from './internal-token.ts';
 export { serveSubgraphs, type InternalRoute, type ServeSubgraphsOptions, type SubgraphServer } from './server.ts';
-export { limitRequestTime, routeUploads } from './raw-routes.ts';
+export { limitRequestTime, routeUploadedFiles, routeUploads } from './raw-routes.ts';
 export { SERVER_TIMEOUTS, stopServer } from './stop-server.ts';
 export { createSubgraphExecutor, type SubgraphExecutor } from './subgraph-executor.ts';
