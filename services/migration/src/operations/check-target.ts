@@ -37,7 +37,8 @@ export const checkTargetStep = (agent: HostAgent, database: Database): Step<Tx, 
   commit: async (tx, { migrationId }) => {
     await changeMigration(tx, migrationId, { state: 'PREPARING' });
   },
-  async undo(_run, { vmId }) {
+  async undo(_run, { migrationId, vmId }) {
+    if (!(await findMigration(database, migrationId))?.touched) return; // whatever is there is not the migration's
     const connection = await agent.connection();
     if (!(await removeIncoming(connection, vmId))) throw new DomainError('UNAVAILABLE', 'What waits for the guest is not gone yet.');
     const left = await readDomain(connection, vmId);
