@@ -84,7 +84,9 @@ async function makeCopy(steps: HostSteps, run: StepRun, image: ImageRow, place: 
   } catch (error) {
     // whoever waits for it may try; a lost claim's work is its successor's to take away
     if (!run.signal.aborted) await abandonImageCopy(steps, image.id, poolId, run.claim.operationId);
-    throw error;
+    const isChanged = error instanceof DomainError && error.code === 'BAD_USER_INPUT';
+    // nobody who asks for a VM has given this file
+    throw isChanged ? new DomainError('INVALID_STATE', `Image "${image.name}" is not any more what was imported: its file was changed on its host.`, { field: 'imageId', cause: error }) : error;
   }
   await inTransaction(database, (tx) => finishCopy(tx, image.id, poolId));
 }
