@@ -90,7 +90,7 @@ export async function nothingLeftBehind({ hosts, sql }: Pick<Embedded, 'hosts' |
       + (SELECT coalesce(sum(s.size), 0) FROM storage.seed s WHERE p.id IN (s.pool_id, s.target_pool_id))
       + (SELECT coalesce(sum(c.claimed), 0) FROM storage.image_copy c WHERE c.pool_id = p.id) AS accounted,
       (SELECT array_agg(x.name) FROM (
-        SELECT v.libvirt_name AS name FROM storage.volume v WHERE p.id IN (v.pool_id, v.target_pool_id) AND v.deleted_at IS NULL
+        SELECT v.libvirt_name AS name FROM storage.volume v WHERE p.id IN (v.pool_id, v.target_pool_id) AND v.deleted_at IS NULL AND v.problem IS NULL
         UNION ALL SELECT n.libvirt_name FROM storage.volume_snapshot n JOIN storage.volume v ON v.id = n.volume_id WHERE v.pool_id = p.id
         UNION ALL SELECT s.libvirt_name FROM storage.seed s WHERE p.id IN (s.pool_id, s.target_pool_id)
         UNION ALL SELECT c.libvirt_name FROM storage.image_copy c WHERE c.pool_id = p.id

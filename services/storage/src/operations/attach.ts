@@ -5,7 +5,7 @@ import type { PoolRow, Tx, VolumeRow } from '../database.ts';
 import { libvirtPoolName } from '../rules.ts';
 import { releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
-import { formatOf, lockVolume, placedVolume, unlockVolume, type HostSteps } from './steps.ts';
+import { ACTED, formatOf, lockVolume, placedVolume, unlockVolume, type Acted, type HostSteps } from './steps.ts';
 
 /** What opens it is on the VM's host. */
 export const UNLOCK_VOLUME = { name: 'storage.unlock-volume', undoable: true } as const satisfies StepDeclaration;
@@ -16,12 +16,13 @@ export const LOCK_VOLUME = { name: 'storage.lock-volume', undoable: false } as c
 /** The last step: the volume is nobody's. */
 export const SETTLE_DETACHED = { name: 'storage.settle-detached', undoable: false } as const satisfies StepDeclaration;
 
-export const unlockVolumeStep = (steps: HostSteps): Step<Tx, VolumeInput, void, void> => ({
+export const unlockVolumeStep = (steps: HostSteps): Step<Tx, VolumeInput, Acted, void> => ({
   ...UNLOCK_VOLUME,
   async run(run, { volumeId }) {
     const volume = await placedVolume(steps.context, volumeId);
     await run.begin();
     await unlockVolume(steps, volume);
+    return ACTED;
   },
   async undo(run, { volumeId }) {
     if (run.claim.output !== null) await lockVolume(steps, await placedVolume(steps.context, volumeId));

@@ -41,7 +41,7 @@ export const holdVolumeStep: Step<Tx, VolumeHold, void, void> = {
       const snapshot = await tx.volumeSnapshot.delete({ where: { id: snapshotId } });
       await claimRoom(tx, volume.poolId, -snapshot.size);
     }
-    if (verb === 'unsnapshot' && snapshotId !== undefined) await tx.volumeSnapshot.update({ where: { id: snapshotId }, data: { state: 'AVAILABLE' } });
+    if (verb === 'unsnapshot' && snapshotId !== undefined) await tx.volumeSnapshot.updateMany({ where: { id: snapshotId }, data: { state: 'AVAILABLE' } }); // unless it is gone
     await changeVolume(tx, volume, {
       operationId: null,
       operationVerb: null,

@@ -8,7 +8,7 @@ import { seedPlace, writeSeed } from '../seed/write-seed.ts';
 import { claimRoom } from '../store/claims.ts';
 import { changeVolume, lockVolumesOf } from '../store/volumes.ts';
 import { lockAll, volumesOf } from './disks.ts';
-import { specOf, type HostSteps, type PlacedVolume } from './steps.ts';
+import { ACTED, specOf, type Acted, type HostSteps, type PlacedVolume } from './steps.ts';
 
 /*
  * What a migration needs of storage. storage.hold_migration (prisma/storage) has claimed room on the target for what is not shared:
@@ -51,7 +51,7 @@ const movingSeed = async ({ context }: HostSteps, vmId: VmId): Promise<(SeedRow 
   return { ...seed, target: await context.database.pool.findUniqueOrThrow({ where: { id: seed.targetPoolId } }) };
 };
 
-export const migrateInStep = (steps: HostSteps): Step<Tx, MigrationInput, void, void> => ({
+export const migrateInStep = (steps: HostSteps): Step<Tx, MigrationInput, Acted, void> => ({
   ...storageSteps.MIGRATE_IN,
   async run(run, { vmId }) {
     const { host, context } = steps;
@@ -68,6 +68,7 @@ export const migrateInStep = (steps: HostSteps): Step<Tx, MigrationInput, void, 
     }
     const seed = await movingSeed(steps, vmId);
     if (seed) await writeSeed(steps, run, vmId, seed.target.id);
+    return ACTED;
   },
   async undo(run, { vmId }) {
     if (run.claim.output === null) return; // it only looked

@@ -12,6 +12,10 @@ export interface HostSteps {
   context: WorkerContext;
 }
 
+/** What a step answers that has nothing else to say: an undo takes no output for a step that has not acted. */
+export const ACTED = { acted: true } as const;
+export type Acted = typeof ACTED;
+
 export type PlacedVolume = VolumeRow & { pool: PoolRow };
 
 /** The volume with its pool, as it is now; it is held by the step's operation, so nobody else changes it. */

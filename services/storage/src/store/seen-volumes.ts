@@ -1,7 +1,5 @@
 import { inTransaction, type Database } from '../database.ts';
-import { changeVolume, findLockedVolume } from './volumes.ts';
-
-const GONE = 'The volume is gone from its storage pool: it was removed there, not through NovaCron.';
+import { changeVolume, findLockedVolume, GONE } from './volumes.ts';
 
 /** Writes what a pool's volumes take up, and which are gone. A volume in the hands of an operation is left to that. */
 export async function recordVolumes(database: Database, poolId: string, seen: ReadonlyMap<string, number>): Promise<void> {

@@ -21,6 +21,9 @@ export async function findLockedVolume(tx: Tx, id: string): Promise<VolumeRow | 
 export const lockVolumesOf = (tx: Tx, vmId: VmId): Promise<VolumeRow[]> =>
   tx.$queryRaw<VolumeRow[]>`SELECT ${COLUMNS} FROM volume WHERE vm_id = ${vmId}::uuid AND deleted_at IS NULL ORDER BY id FOR UPDATE`;
 
+/** The problem of a volume whose file is not there. */
+export const GONE = 'The volume is gone from its storage pool.';
+
 type Change = Partial<Omit<VolumeRow, 'id' | 'state' | 'generation' | 'createdAt'>>;
 
 const shown = (volume: VolumeRow): string =>

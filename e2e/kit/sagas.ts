@@ -1,0 +1,216 @@
+import { isDeepStrictEqual } from 'node:util';
+import { DomainError } from '@novacron/core';
+import type { AnyStep, StepRun } from '@novacron/operations';
+import { eventually } from '@novacron/testkit';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Embedded } from './embedded.ts';
+import type { Operation } from './vm.ts';
+
+/*
+ * What holds for every verb of every service, whatever goes wrong: each step may be done twice, may fail before or after its effect,
+ * may be cut off, and may be cancelled; the operation ends, and nothing is left behind.
+ */
+
+// oxlint-disable-next-line typescript/no-explicit-any -- the services' transactions have no common type
+type Step = AnyStep<any>;
+/** What happens instead of a step, or of its undo. */
+type Trouble = (step: Step, effect: () => Promise<unknown>, run: StepRun) => Promise<unknown>;
+
+export interface Disturbance {
+  /** For startEmbedded. */
+  disturb(step: Step): Step;
+  /** From now on; null: nothing is disturbed. */
+  set(trouble: { run?: Trouble; undo?: Trouble } | null): void;
+}
+
+export function disturbance(): Disturbance {
+  let trouble: { run?: Trouble; undo?: Trouble } = {};
+  return {
+    set(next) {
+      trouble = next ?? {};
+    },
+    disturb: (step) => ({
+      ...step,
+      run: (run, input) => {
+        const effect = (): Promise<unknown> => step.run(run, input);
+        return trouble.run ? trouble.run(step, effect, run) : effect();
+      },
+      ...(step.undo && {
+        undo: (run: StepRun, input: unknown) => {
+          const effect = async (): Promise<unknown> => step.undo?.(run, input);
+          return trouble.undo ? trouble.undo(step, effect, run) : effect();
+        },
+      }),
+    }),
+  };
+}
+
+/** One operation that can be asked for, again and again. */
+export interface Saga<Subject> {
+  title: string;
+  /** Brings something to where the verb begins. */
+  prepare(): Promise<Subject>;
+  /** Asks for the verb. */
+  ask(subject: Subject): Promise<Operation>;
+  /** How it is with the subject now; compared with `before`, `after` and a step's own. */
+  look(subject: Subject): Promise<unknown>;
+  /** What `look` says when it was not done, or was undone. */
+  before: unknown;
+  /** What it says when it was done. */
+  after: unknown;
+  /** The steps that do something, in their order; those that the mutation itself does are not among them. */
+  steps: readonly SagaStep[];
+  /** What was made for it goes. */
+  cleanUp(subject: Subject): Promise<void>;
+}
+
+export interface SagaStep {
+  name: string;
+  /** What is left when it fails after its effect, where that can't be taken back. */
+  failedAfter?: unknown;
+  /** Once begun, the operation can't be cancelled. */
+  final?: boolean;
+}
+
+/** Keeps what a saga is about together with its type. */
+// oxlint-disable-next-line typescript/no-explicit-any -- sagas of a table are about different things
+export const saga = <Subject>(given: Saga<Subject>): Saga<any> => given;
+
+const FAULT = { code: 'CONFLICT', message: 'The test made it fail.' } as const;
+const fail = (): never => {
+  throw new DomainError(FAULT.code, FAULT.message);
+};
+/** Until the engine is dropped, or the operation cancelled. */
+const hang = (run: StepRun): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    const end = (): void => reject(run.signal.reason as Error); // what aborts a step is always an Error
+    if (run.signal.aborted) end();
+    run.signal.addEventListener('abort', end, { once: true });
+  });
+const twice: Trouble = async (step, effect) => {
+  const first = await effect();
+  return step.repeatable === false ? first : effect(); // the engine does not repeat it either
+};
+/** Only that step is troubled. */
+const at = (name: string, what: Trouble): Trouble => (step, effect, run) => (step.name === name ? what(step, effect, run) : effect());
+
+interface Proofs {
+  // oxlint-disable-next-line typescript/no-explicit-any -- see saga
+  sagas: readonly Saga<any>[];
+  disturbance: Disturbance;
+  /** Called in tests, when it is there. */
+  system(): Embedded;
+  nothingLeftBehind(): Promise<void>;
+  timeoutMs?: number;
+}
+
+/** Declares the proofs of a table of sagas. */
+export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBehind, timeoutMs = 120_000 }: Proofs): void {
+  const cases = sagas.flatMap((one) => one.steps.map((step) => ({ saga: one, step, title: one.title, name: step.name })));
+
+  afterEach(() => trouble.set(null));
+
+  /** How an operation ended, once the subject is as expected and nothing is left behind. */
+  async function ends<Subject>({ look, cleanUp }: Saga<Subject>, subject: Subject, operation: Operation, expected: unknown): Promise<{ state: string; error: object | null }> {
+    const { state, error } = await operation.ends(timeoutMs);
+    const isAsExpected = async (): Promise<true> => {
+      const seen = await look(subject);
+      if (!isDeepStrictEqual(seen, expected)) throw new Error(`it is ${JSON.stringify(seen)}, not ${JSON.stringify(expected)}`);
+      return true;
+    };
+    await eventually('what it was about to be as expected', isAsExpected, { timeoutMs: 5_000 });
+    await eventually('a clean house', async () => (await nothingLeftBehind(), true), { timeoutMs: 10_000 });
+    trouble.set(null);
+    await cleanUp(subject);
+    return { state, error };
+  }
+
+  const SUCCEEDED = { state: 'SUCCEEDED', error: null };
+  const FAILED = { state: 'FAILED', error: FAULT };
+
+  /** Asks for it, and waits until the step has had its effect and hangs. */
+  async function hangAfter<Subject>(one: Saga<Subject>, name: string): Promise<{ subject: Subject; operation: Operation }> {
+    const subject = await one.prepare();
+    const reached = Promise.withResolvers<void>();
+    trouble.set({
+      run: at(name, async (_step, effect, run) => {
+        await effect();
+        reached.resolve();
+        return hang(run);
+      }),
+    });
+    const operation = await one.ask(subject);
+    await reached.promise;
+    return { subject, operation };
+  }
+
+  describe('each step done twice in a row has the same end', () => {
+    it.each(sagas)(
+      '$title',
+      async (one) => {
+        const subject = await one.prepare();
+        trouble.set({ run: twice });
+        expect(await ends(one, subject, await one.ask(subject), one.after)).toMatchObject(SUCCEEDED);
+      },
+      timeoutMs,
+    );
+  });
+
+  describe('a step that fails ends the operation, and what was begun is undone, even twice', () => {
+    it.each(cases)(
+      '$title: $name, before it had an effect',
+      async ({ saga: one, name }) => {
+        const subject = await one.prepare();
+        const left = one.steps.slice(0, one.steps.findIndex((step) => step.name === name)).findLast((step) => 'failedAfter' in step);
+        trouble.set({ run: at(name, () => fail()), undo: twice });
+        expect(await ends(one, subject, await one.ask(subject), left ? left.failedAfter : one.before)).toMatchObject(FAILED);
+      },
+      timeoutMs,
+    );
+
+    it.each(cases)(
+      '$title: $name, after its effect',
+      async ({ saga: one, step, name }) => {
+        const subject = await one.prepare();
+        const failed = at(name, async (_step, effect) => (await effect(), fail()));
+        trouble.set({ run: failed, undo: twice });
+        expect(await ends(one, subject, await one.ask(subject), 'failedAfter' in step ? step.failedAfter : one.before)).toMatchObject(FAILED);
+      },
+      timeoutMs,
+    );
+  });
+
+  describe('the engine may die after the effect of a step: its successor ends the operation', () => {
+    it.each(cases)(
+      '$title: $name',
+      async ({ saga: one, name }) => {
+        const { subject, operation } = await hangAfter(one, name);
+        await dropEngine(system());
+        trouble.set(null);
+        await system().start();
+        expect(await ends(one, subject, operation, one.after)).toMatchObject(SUCCEEDED);
+      },
+      timeoutMs,
+    );
+  });
+
+  describe('cancelled after the effect of a step, an operation is undone as far as it can be', () => {
+    it.each(cases.filter(({ step }) => !step.final))(
+      '$title: $name',
+      async ({ saga: one, step, name }) => {
+        const { subject, operation } = await hangAfter(one, name);
+        await operation.graph.run('mutation ($id: ID!) { cancelOperation(id: $id) { id } }', { id: operation.id });
+        const ended = await ends(one, subject, operation, 'failedAfter' in step ? step.failedAfter : one.before);
+        expect(ended).toMatchObject({ state: 'CANCELLED', error: null });
+      },
+      timeoutMs,
+    );
+  });
+}
+
+/** Everything of this process ends as if it had been killed, and its leases and claims have run out. */
+async function dropEngine({ stop, sql }: Embedded): Promise<void> {
+  await stop({ force: true });
+  await sql('UPDATE operations.host_lease SET expires_at = clock_timestamp()');
+  await sql('UPDATE operations.step SET claimed_until = clock_timestamp() WHERE claimed_until > clock_timestamp()');
+}
