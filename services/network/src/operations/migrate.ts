@@ -5,7 +5,7 @@ import type { Database, Tx } from '../database.ts';
 import { migrationRefusal } from '../doors.ts';
 import type { HostNetworks } from '../host/host-networks.ts';
 
-type MigrationStep = Step<Tx, { vmId: VmId }, void, void>;
+type MigrationStep = Step<Tx, { vmId: VmId }, true | void, void>;
 
 const nicsOfVm = (database: Database, vmId: VmId) => database.nic.findMany({ where: { vmId }, select: { id: true, networkId: true } });
 
@@ -20,6 +20,7 @@ export const migrationSteps = (networks: HostNetworks, database: Database): Migr
       await run.begin();
       await database.nic.updateMany({ where: { vmId, NOT: { hostId } }, data: { migrationHostId: hostId } });
       await networks.bringUp({ vmId });
+      return true; // recorded: what has an output has something to undo
     },
     async undo({ claim }, { vmId }) {
       if (claim.output === null) return;

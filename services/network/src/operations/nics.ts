@@ -7,7 +7,7 @@ import { forgetNics } from './nic-rows.ts';
 
 /** The NICs of a new VM, or one NIC that is attached or detached. */
 type Which = { vmId: VmId; nicId?: undefined } | { nicId: NicId; vmId?: undefined };
-type NicStep = Step<Tx, Which, void, void>;
+type NicStep = Step<Tx, Which, true | void, void>;
 interface NicInput {
   nicId: NicId;
 }
@@ -53,6 +53,7 @@ const make = (declaration: StepDeclaration & { undoable: true }, networks: HostN
     await run.begin();
     await database.nic.updateMany({ where: { ...rowsOf(which), state: 'RESERVED' }, data: { state: 'ACTIVE' } });
     await networks.bringUp(rowsOf(which));
+    return true; // recorded: what has an output has something to undo
   },
   async undo({ claim }, which) {
     if (claim.output !== null) await release(database, networks, which);
