@@ -105,7 +105,8 @@ describe('an import', () => {
     server.misbehave({ cutAfterBytes: 900_000, times: 3 });
     const { image, operation } = await start({ name: 'broken', url: `${server.url}/disk.raw`, sha256: sha(files['/disk.raw'] ?? Buffer.alloc(0)) });
     expect(await ended(operation['id'])).toMatchObject({ state: 'SUCCEEDED' });
-    expect(server.requests.some(({ headers }) => headers.range === 'bytes=900000-')).toBe(true);
+    // from where it was read to: what was still on its way is lost with the connection
+    expect(server.requests.some(({ headers }) => /^bytes=[1-9]\d*-$/.test(headers.range ?? ''))).toBe(true);
     expect((await imageOf(image['id']))['state']).toBe('READY');
   });
 
