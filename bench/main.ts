@@ -2,30 +2,24 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureAcceptance, type AcceptanceSamples } from './acceptance.ts';
-import { measureDelivery } from './delivery.ts';
-import { acceptanceFigures, deliveryFigures, powerFigures, type Figure } from './figures.ts';
 import { openLab } from './lab.ts';
 import { describeMachine, loadNow } from './machine.ts';
-import { measurePower } from './power.ts';
+import { MEASUREMENTS, NAMES, SHOWN, type Found, type MeasurementName } from './measurements.ts';
 import { intoReadme, toMarkdown, type Results } from './report.ts';
 
-const MEASUREMENTS = ['acceptance', 'power', 'delivery'] as const;
-type Measurement = (typeof MEASUREMENTS)[number];
-
 const HELP = `npm run bench                       measures everything, prints a table, writes bench/results.json
-npm run bench -- --only NAME        one of ${MEASUREMENTS.join(', ')}; writes nothing
-npm run bench -- --rounds N         how often guests are created, started and stopped (15)
+npm run bench -- --only NAME        one of ${NAMES.join(', ')}; writes nothing
+npm run bench -- --rounds N         how often guests are created, moved, started and stopped (15)
 npm run bench -- --write-readme     also puts the table into README.md
 
-Needs root, libvirt and QEMU. About five minutes.
+Needs root, libvirt and QEMU. About fifteen minutes.
 `;
 
 const README = join(import.meta.dirname, '../README.md');
 const RESULTS = join(import.meta.dirname, 'results.json');
 
 interface Arguments {
-  only: Measurement | null;
+  only: MeasurementName | null;
   rounds: number;
   writeReadme: boolean;
 }
@@ -35,8 +29,8 @@ function readArguments(): Arguments | null {
     options: { only: { type: 'string' }, rounds: { type: 'string', default: '15' }, 'write-readme': { type: 'boolean' }, help: { type: 'boolean' } },
   });
   if (values.help) return null;
-  const only = values.only === undefined ? null : MEASUREMENTS.find((name) => name === values.only);
-  if (only === undefined) throw new Error(`--only is one of ${MEASUREMENTS.join(', ')}.`);
+  const only = values.only === undefined ? null : NAMES.find((name) => name === values.only);
+  if (only === undefined) throw new Error(`--only is one of ${NAMES.join(', ')}.`);
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds is a whole number, 1 or more.');
   const writeReadme = values['write-readme'] ?? false;
@@ -45,28 +39,18 @@ function readArguments(): Arguments | null {
 }
 
 async function measure({ only, rounds }: Arguments): Promise<Results> {
-  const wants = (name: Measurement): boolean => only === null || only === name;
   const tell = (what: string): void => void process.stderr.write(`  ${what} ...\n`);
-  tell('Starting a libvirt host and NovaCron');
+  tell('Starting libvirt hosts and NovaCron');
   await using lab = await openLab();
   const machine = await describeMachine(lab);
-  const figures: Figure[] = [];
-  let memory: AcceptanceSamples['memory'] | null = null;
-  if (wants('acceptance')) {
-    tell('Mutations accepted');
-    const samples = await measureAcceptance(lab);
-    figures.push(...acceptanceFigures(samples));
-    memory = samples.memory;
+  const found = new Map<MeasurementName, Found>();
+  for (const name of only === null ? NAMES : [only]) {
+    tell(MEASUREMENTS[name].says);
+    found.set(name, await MEASUREMENTS[name].measure(lab, rounds));
   }
-  if (wants('power')) {
-    tell(`Guests created, started and stopped, ${rounds} rounds`);
-    figures.unshift(...powerFigures(await measurePower(lab, rounds)));
-  }
-  if (wants('delivery')) {
-    tell('Changes delivered');
-    figures.push(...deliveryFigures(await measureDelivery(lab)));
-  }
-  return { measuredAt: new Date().toISOString(), machine, loadAfter: loadNow(), figures, memory };
+  const shown = [...found].toSorted(([one], [other]) => SHOWN[one] - SHOWN[other]).map(([, { figures }]) => figures);
+  const memory = found.get('acceptance')?.memory ?? null;
+  return { measuredAt: new Date().toISOString(), machine, loadAfter: loadNow(), figures: shown.flat(), memory };
 }
 
 async function main(): Promise<void> {

@@ -1,16 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, testRun } from '@novacron/testkit';
+import { eventually } from '@novacron/testkit';
 import type { PowerVerb } from './client.ts';
 import type { Lab } from './lab.ts';
-
-/** Samples of one verb, in milliseconds: through NovaCron until a subscriber is told, and virsh until it returns. */
-export interface Pair {
-  novacron: number[];
-  virsh: number[];
-}
+import { fileOf, pair, timed, type Pair } from './turns.ts';
 
 export interface PowerSamples {
   create: Pair;
@@ -24,12 +17,6 @@ export interface PowerSamples {
 const WARM_UP = 3;
 /** A booting guest takes a whole CPU; after this it idles, and stopping it is measured, not the boot. */
 const BOOT_MS = 3_000;
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
-}
 
 /**
  * The same guest through NovaCron and by virsh, in turn. Virsh gets the definition that NovaCron's VM has, under
@@ -100,13 +87,9 @@ export async function measurePower(lab: Lab, rounds: number): Promise<PowerSampl
   return samples;
 }
 
-const pair = (): Pair => ({ novacron: [], virsh: [] });
-
 /** The definition as a file for virsh, with a name and a UUID of its own. */
 async function definition(label: string, xml: string): Promise<{ name: string; file: string }> {
   const name = `bench-${label}`;
   const own = xml.replace(/<name>.*?<\/name>/, `<name>${name}</name>`).replace(/<uuid>.*?<\/uuid>/, `<uuid>${randomUUID()}</uuid>`);
-  const file = join((await testRun()).dir, `${name}.xml`);
-  writeFileSync(file, own);
-  return { name, file };
+  return { name, file: await fileOf(`${name}.xml`, own) };
 }

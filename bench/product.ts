@@ -46,6 +46,7 @@ export async function startProduct({ libvirtUri, bootDirectory }: ProductOptions
       NOVACRON_LIBVIRT_URI: libvirtUri,
       NOVACRON_HOST_NAME: 'bench',
       NOVACRON_BOOT_DIRS: bootDirectory,
+      NOVACRON_IMPORT_ALLOW: '127.0.0.0/8', // where the test image comes from
       // Hundreds of VMs that are defined and never started need no memory: the books must not refuse them.
       NOVACRON_CPU_OVERCOMMIT: '1000',
       NOVACRON_MEMORY_OVERCOMMIT: '1000',
