@@ -165,7 +165,9 @@ async function serve(
       throw new DomainError('UNAVAILABLE', `The hypervisor of ${name} can't be reached.`, { cause: error });
     }
   };
+  const prepared = Promise.withResolvers<void>();
   const agent: HostAgent = {
+    prepared: prepared.promise,
     host,
     epoch: lease.epoch,
     signal: ended,
@@ -189,6 +191,7 @@ async function serve(
     },
   };
   const attachments = attach.map((begin) => begin(agent));
+  void Promise.all(attachments.map((attachment) => attachment.prepared)).then(() => prepared.resolve());
   // What is another's by now must not be spoken to any more, whatever our services still wait for.
   lease.lost.addEventListener('abort', () => void Promise.all([link.close(), ...[...others].map((other) => other.close())]), { once: true });
   if (!ended.aborted) await once(ended, 'abort');

@@ -46,12 +46,16 @@ export interface HostAgent {
    * reach each other. The caller closes it. NOT_FOUND, UNAVAILABLE.
    */
   openPeer(hostId: HostId, deadlineMs?: number): Promise<Connection>;
+  /** Resolves when every service has prepared the host: what a host is to have is there, as far as it could be made. */
+  readonly prepared: Promise<void>;
   /** Tells the watcher from now on, at once when connected. Returns how to stop it. */
   watch(watcher: HostWatcher): () => void;
 }
 
 /** What a service runs beside a host: ended with the agent. */
 export interface HostAttachment {
+  /** Resolves, never rejects, when it has looked at the host once and made there what every host is to have, as far as that could be made. */
+  readonly prepared?: Promise<void>;
   close(options?: { force?: boolean }): Promise<void>;
 }
 

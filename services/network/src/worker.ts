@@ -65,6 +65,7 @@ export const attachHost =
       toDomainError: fromLibvirt,
     });
     return {
+      prepared: reconciler.looked,
       async close(options) {
         unlisten();
         await Promise.all([worker.close(options), reconciler.close(), sightings.close()]);

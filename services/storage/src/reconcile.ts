@@ -21,6 +21,8 @@ import type { WorkerContext } from './worker-context.ts';
 const RESYNC_MS = 60_000;
 
 export interface Reconciler {
+  /** Resolves when everything was looked at once. */
+  readonly looked: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,6 +35,7 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
   const hostId = agent.host.id;
   const logger = context.logger.child({ hostId, host: agent.host.name });
   const closing = new AbortController();
+  const looked = Promise.withResolvers<void>();
 
   const resync = async (connection: Connection): Promise<void> => {
     try {
@@ -79,7 +82,7 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
   /** One after the other: of a connection that was lost and made again, the newer word must be the last. */
   let running = Promise.resolve();
   const report = (connection: Connection): void => {
-    running = running.then(() => (closing.signal.aborted ? undefined : resync(connection)));
+    running = running.then(() => (closing.signal.aborted ? undefined : resync(connection))).then(looked.resolve);
   };
   const unwatch = agent.watch({ onConnected: report });
   const timer = setInterval(() => {
@@ -87,6 +90,7 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
   }, RESYNC_MS);
 
   return {
+    looked: looked.promise,
     async close() {
       closing.abort();
       clearInterval(timer);

@@ -77,6 +77,7 @@ export const attachHost =
       toDomainError: fromLibvirt,
     });
     return {
+      prepared: reconciler.looked,
       async close(options) {
         await Promise.all([worker.close(options), reconciler.close()]);
       },

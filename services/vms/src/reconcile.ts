@@ -13,6 +13,8 @@ import { recordObservation } from './store/vm-changes.ts';
 
 /** How often everything is read again, in case an event was lost. */
 const RESYNC_MS = 30_000;
+/** How long a host that is reached waits to be ONLINE until what every host has (its pool, the default network) is made there. */
+const PREPARED_MS = 10_000;
 /** Within this time a step that has acted has recorded what came of it, or never will: then it is looked at. */
 const STEP_RECORDED_MS = 250;
 
@@ -77,6 +79,8 @@ export function startReconciler(options: { database: Database; domains: HostDoma
       const report = await readHost(connection, agent.host, policy);
       const order = domains.nextOrder();
       const stats = await connection.domains.stats([], ['state']);
+      // ONLINE means that it takes VMs; what can't be made there does not keep it from taking those that do without
+      await Promise.race([agent.prepared, delay(PREPARED_MS, undefined, { signal: closing.signal })]);
       if (!(await untilWritten(() => setHostOnline(database, hostId, agent.epoch, report)))) return;
       const seen = new Map(
         stats.map(({ domain, params }) => [domain.uuid, readState(describeState(Number(params['state.state']), Number(params['state.reason'])))]),

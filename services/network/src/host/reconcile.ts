@@ -9,6 +9,8 @@ const SETTLE_MS = 300;
 const OURS = /^nc-[0-9a-f]{11}$/;
 
 export interface Reconciler {
+  /** Resolves when everything was looked at once. */
+  readonly looked: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -23,6 +25,7 @@ export function startReconciler(networks: HostNetworks, logger: Logger): Reconci
   let looking: Promise<void> | null = null;
   let again = false;
   let closed = false;
+  const looked = Promise.withResolvers<void>();
 
   const look = (): void => {
     if (closed) return;
@@ -36,6 +39,7 @@ export function startReconciler(networks: HostNetworks, logger: Logger): Reconci
         if (!closed && agent.connected) log.warn({ err: fromLibvirt(error) }, "the host's networks could not be brought to what they should be; trying again");
       })
       .finally(() => {
+        looked.resolve();
         looking = null;
         if (again) look();
         again = false;
@@ -57,6 +61,7 @@ export function startReconciler(networks: HostNetworks, logger: Logger): Reconci
   }, RESYNC_MS);
 
   return {
+    looked: looked.promise,
     async close() {
       closed = true;
       clearTimeout(timer);
