@@ -33,8 +33,9 @@ export const Migration = builder.objectRef<MigrationRow>('Migration').implement(
       description: 'At most so much is sent; null: as much as there is.',
       resolve: ({ bandwidthBytesPerSecond }) => (bandwidthBytesPerSecond === null ? null : Number(bandwidthBytesPerSecond)),
     }),
-    state: t.field({ type: MigrationState, description: 'How far it has come.', resolve: ({ state }) => state }),
-    progress: t.exposeFloat('progress', { description: 'Share of what is to be sent that was sent, 0..1.' }),
+    // These two the events subgraph also provides, from the event itself.
+    state: t.field({ type: MigrationState, shareable: true, description: 'How far it has come.', resolve: ({ state }) => state }),
+    progress: t.exposeFloat('progress', { shareable: true, description: 'Share of what is to be sent that was sent, 0..1.' }),
     generation: t.exposeInt('generation', { description: 'Grows with every change.' }),
     message: t.exposeString('message', { nullable: true, description: 'What a person might want to know of it now.' }),
     memoryTotal: t.field({ type: 'ByteSize', nullable: true, description: "The guest's memory.", resolve: (row) => row.memoryTotal }),
