@@ -7,7 +7,7 @@ import { releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
 import { ACTED, formatOf, lockVolume, placedVolume, unlockVolume, type Acted, type HostSteps } from './steps.ts';
 
-/** What opens it is on the VM's host. */
+/** The VM's host sees it, and has what opens it. */
 export const UNLOCK_VOLUME = { name: 'storage.unlock-volume', undoable: true } as const satisfies StepDeclaration;
 /** The last step: the volume is its VM's. */
 export const SETTLE_ATTACHED = { name: 'storage.settle-attached', undoable: false } as const satisfies StepDeclaration;
@@ -68,7 +68,7 @@ export const diskDevice = (volume: VolumeRow & { pool: PoolRow }): DiskDevice =>
 export const planAttach = (hold: VolumeHold, { hold: vm, hostId }: HeldVm, volume: VolumeRow & { pool: PoolRow }): PlannedStep[] => [
   plan(vmsSteps.HOLD, vm, { done: true }),
   plan(HOLD_VOLUME, hold, { done: true }),
-  ...(volume.secretId === null ? [] : [plan(UNLOCK_VOLUME, { volumeId: hold.volumeId }, { hostId })]),
+  ...(volume.secretId === null && !volume.pool.shared ? [] : [plan(UNLOCK_VOLUME, { volumeId: hold.volumeId }, { hostId })]),
   // Once it is recorded the VM is free for others, so there is no way back.
   plan({ ...vmsSteps.ATTACH_DEVICE, settles: true }, { vmId: vm.vmId, device: diskDevice(volume) }, { hostId }),
   plan(SETTLE_ATTACHED, { volumeId: hold.volumeId }),

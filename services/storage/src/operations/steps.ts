@@ -33,10 +33,14 @@ export const formatOf = (volume: Pick<VolumeRow, 'format'>): VolumeFormat => {
 
 export const specOf = (volume: VolumeRow): Omit<VolumeSpec, 'name'> => ({ size: Number(volume.size), format: formatOf(volume), secretId: volume.secretId });
 
-/** Lets libvirt open an encrypted volume. Of one that is not encrypted, nothing is done. */
+/** Sees to it that the host's libvirt knows a volume that another host may have made, and can open one that is encrypted. */
 export async function unlockVolume({ host, context }: HostSteps, volume: PlacedVolume): Promise<void> {
-  if (volume.secretId === null) return;
-  await unlock(await host.agent.connection(), context.secrets, { secretId: volume.secretId, path: pathOf(placeOf(volume)), volume });
+  const connection = await host.agent.connection();
+  const place = placeOf(volume);
+  if (volume.pool.shared && !(await host.find(connection, place))) {
+    throw new DomainError('NOT_FOUND', `Host "${host.agent.host.name}" does not see volume "${volume.name}" in storage pool "${volume.pool.name}".`);
+  }
+  for (const lock of locksOf(volume, place)) await unlock(connection, context.secrets, lock);
 }
 
 export async function lockVolume({ host }: HostSteps, volume: VolumeRow): Promise<void> {
