@@ -130,7 +130,7 @@ export async function createVm(
       operationVerb: 'create',
     });
     const { vmId, operationId } = result;
-    const newVm = { ...result, hostId: host.id as HostId, name: vm.name }; // brands are added where rows come in
+    const newVm = { ...result, hostId: host.id as HostId, name: vm.name, createdBy: userId, kernelBoot: checked.kernel !== null }; // brands are added where rows come in
     const devices = [...(await holdDisks(tx, newVm, disks)), ...(await holdNics(tx, newVm, nics))];
     await insertDevices(tx, vmId, devices);
     const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;

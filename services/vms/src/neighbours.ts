@@ -57,6 +57,9 @@ interface NewVm {
   operationId: OperationId;
   hostId: HostId;
   name: string;
+  createdBy: string;
+  /** Does it boot a kernel of its own? Then it does not boot from its disks. */
+  kernelBoot: boolean;
 }
 
 /** Makes the rows of the disks, and claims their room. NO_CAPACITY when it was taken meanwhile. */

@@ -58,6 +58,12 @@ function checkMigrationUri(uri: string): string {
 /** Is what a migration to this host sends encrypted? Only TLS covers memory and disks; null when nothing can be sent. */
 export const isMigrationEncrypted = (migrationUri: string | null): boolean | null => (migrationUri === null ? null : parseUri(migrationUri).transport === 'tls');
 
+/** Unless told, overlays run over the network that migrations do. */
+function overlayAddressOf(migrationUri: string | null | undefined): string | null {
+  const name = URL.parse(migrationUri ?? '')?.hostname ?? '';
+  return isIPv4(name) ? name : null;
+}
+
 function checkOverlayAddress(address: string): string {
   if (isIPv4(address)) return address;
   throw new DomainError('BAD_USER_INPUT', 'An overlay address is an IPv4 address.', { field: 'overlayAddress' });
@@ -80,7 +86,7 @@ export function registerHost(database: Database, viewer: Viewer | null, input: R
     name: checkName(input.name),
     uri: input.uri,
     migrationUri: input.migrationUri == null ? null : checkMigrationUri(input.migrationUri),
-    overlayAddress: input.overlayAddress == null ? null : checkOverlayAddress(input.overlayAddress),
+    overlayAddress: input.overlayAddress == null ? overlayAddressOf(input.migrationUri) : checkOverlayAddress(input.overlayAddress),
     labels: checkLabels(input.labels),
     hypervisorType: driverOf(input.uri),
   });

@@ -129,7 +129,9 @@ DECLARE
   v_pool pool; v volume; v_devices jsonb := '[]'; v_place int := 0; v_id uuid; s seed;
 BEGIN
   IF v_boot IS NOT NULL OR v_seed IS NOT NULL THEN
-    SELECT * INTO v_pool FROM pool WHERE id = take_room(v_host, coalesce(v_boot, 0) + coalesce(v_seed, 0));
+    -- first called, then looked up: in a WHERE it would be called for every row
+    v_id := take_room(v_host, coalesce(v_boot, 0) + coalesce(v_seed, 0));
+    SELECT * INTO v_pool FROM pool WHERE id = v_id;
   END IF;
   IF v_boot IS NOT NULL THEN
     v_id := new_id();
