@@ -88,6 +88,7 @@ describe('networks of a tenant', () => {
 
     await hostAt(1).virsh('net-destroy', networkName(network['id']));
     await eventually('what someone stopped to be up again', async () => (await hostAt(1).virsh('net-list', '--name')).includes(networkName(network['id'])), { timeoutMs: 20_000 });
+    await eventually('its guest to be on it again', () => inGuest(vm, hostAt(1), 'ping -c 1 -W 1 10.9.8.1'), { timeoutMs: 20_000 });
     await vm.does('delete');
     await nothingLeftBehind(system);
     await deleteNetwork(alice, network['id']);

@@ -66,6 +66,7 @@ export async function planFilters(tx: Tx, where: Prisma.NicWhereInput, groupId?:
 
 /** Changes what a group lets through, on every host that has NICs of it, also for guests that run. */
 export async function updateSecurityGroup(database: Database, context: RequestContext, { id, ...input }: SecurityGroupInput & { id: string }): Promise<Accepted<GroupWithRules>> {
+  requireViewer(context.viewer);
   const change = {
     ...(input.name == null ? {} : { name: checkName(input.name) }),
     ...(input.description == null ? {} : { description: checkDescription(input.description) }),

@@ -1,4 +1,5 @@
 import { can } from '@novacron/contracts';
+import { isId } from '@novacron/core';
 import type { NicWithGroups } from '../loaders.ts';
 import { builder } from './context.ts';
 import { Network } from './network.ts';
@@ -30,7 +31,7 @@ Vm.implement({
       type: [VmNic],
       description: 'Its network interfaces, oldest first.',
       async resolve({ id }, _args, { viewer, loaders }) {
-        if (!can(viewer, 'network:read')) return [];
+        if (!can(viewer, 'network:read') || !isId(id)) return [];
         return (await loaders.nicsOfVm.load(id)).filter((nic) => can(viewer, 'network:read', nic.tenantId));
       },
     }),

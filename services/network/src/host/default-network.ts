@@ -4,7 +4,7 @@ import type { Connection } from '@novacron/libvirt';
 import { cidrOf, formatCidr, overlaps, type Cidr } from '../cidr.ts';
 import { inTransaction, type Database, type NetworkRow } from '../database.ts';
 import type { NicWithGroups } from '../loaders.ts';
-import { isTaken, removeNetwork, settleNetwork } from './libvirt-network.ts';
+import { isTaken, removeNetwork, replug, settleNetwork } from './libvirt-network.ts';
 import type { Tunnels } from './tunnels.ts';
 import { nicsOn } from './wanted.ts';
 
@@ -31,7 +31,7 @@ const CANDIDATES: readonly Cidr[] = [
  * first host that is seen, with addresses that are free there; libvirt has the last word on that.
  */
 export async function settleDefaultNetwork(options: Options): Promise<void> {
-  const { connection, database, agent } = options;
+  const { connection, database, agent, tunnels } = options;
   const hostId = agent.host.id;
   const networking = await database.hostNetworking.findUniqueOrThrow({ where: { hostId } });
   const network = options.network ?? (await findOrMake(options));
@@ -49,7 +49,7 @@ export async function settleDefaultNetwork(options: Options): Promise<void> {
   const candidates = isBound ? [first] : await freeRanges(options, network.id, [first, ...CANDIDATES]);
   for (const cidr of candidates) {
     try {
-      await settleNetwork(connection, { id: network.id, kind: 'NAT', cidr }, entries);
+      if (await settleNetwork(connection, { id: network.id, kind: 'NAT', cidr }, entries)) await replug(connection, tunnels, network.id, nics);
       const up = { cidr: formatCidr(cidr), state: 'READY', problem: null } as const;
       if (row?.state === up.state && row.cidr === up.cidr && row.problem === null) return;
       await database.networkHost.upsert({ where: key, create: { networkId: network.id, hostId, ...up, seenAt: new Date() }, update: { ...up, seenAt: new Date() } });

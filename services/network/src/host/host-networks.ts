@@ -6,7 +6,7 @@ import { cidrOf } from '../cidr.ts';
 import { inTransaction, type Database, type NetworkRow, type Tx } from '../database.ts';
 import { settleDefaultNetwork } from './default-network.ts';
 import { defineFilters, removeNicFilters, sweepFilters } from './filters.ts';
-import { removeNetwork, settleNetwork } from './libvirt-network.ts';
+import { removeNetwork, replug, settleNetwork } from './libvirt-network.ts';
 import { createLock } from './lock.ts';
 import type { RunOnHost } from './run-on-host.ts';
 import { createTunnels, type Tunnels } from './tunnels.ts';
@@ -65,7 +65,8 @@ export function createHostNetworks({ agent, database, runOnHost, logger, tellPee
     if (nics.length === 0) return removeOne(network);
     const isNew = await addRow(network);
     try {
-      await settleNetwork(connection, { id: network.id, kind: network.kind, cidr: cidrOf(network.cidr) }, nics.map(toEntry));
+      const isStarted = await settleNetwork(connection, { id: network.id, kind: network.kind, cidr: cidrOf(network.cidr) }, nics.map(toEntry));
+      if (isStarted) await replug(connection, tunnels, network.id, nics);
       if (network.kind === 'OVERLAY') await tunnels.settle(network);
       await setState(network.id, 'READY', null);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { AFFECT, LibvirtError, NETWORK_SECTION, NETWORK_UPDATE, type Connection, type NetworkRef } from '@novacron/libvirt';
 import { dhcpEntryXml, entriesOf, entryChanges, isSameNetwork, networkXml, type DhcpEntry, type NetworkSpec } from './network-xml.ts';
+import type { Tunnels } from './tunnels.ts';
 
 /** The definition, not what runs. Source: libvirt 9.0.0 include/libvirt/libvirt-network.h, VIR_NETWORK_XML_INACTIVE. */
 const INACTIVE = 1;
@@ -21,8 +22,8 @@ export async function removeNetwork(connection: Connection, id: string): Promise
   await connection.networks.undefine(network);
 }
 
-/** Brings a network to be defined as wanted, running, and handing out these addresses. Running guests stay on it. */
-export async function settleNetwork(connection: Connection, spec: NetworkSpec, entries: readonly DhcpEntry[]): Promise<void> {
+/** Brings a network to be defined as wanted, running, and handing out these addresses. True when it was not running. */
+export async function settleNetwork(connection: Connection, spec: NetworkSpec, entries: readonly DhcpEntry[]): Promise<boolean> {
   let network = await findNetwork(connection, spec.id);
   if (network && !isSameNetwork(await connection.networks.xml(network, INACTIVE), spec)) {
     await removeNetwork(connection, spec.id);
@@ -38,6 +39,16 @@ export async function settleNetwork(connection: Connection, spec: NetworkSpec, e
   await settleEntries(connection, network, entries, isActive);
   await connection.networks.setAutostart(network, true);
   if (!isActive) await connection.networks.start(network);
+  return !isActive;
+}
+
+/** The host's ends of running guests' NICs, by the domain's description: who stops a network takes them from its bridge. */
+export function portsOf(domainXml: string, macs: ReadonlySet<string>): string[] {
+  const interfaces = domainXml.match(/<interface [\s\S]*?<\/interface>/g) ?? [];
+  return interfaces.flatMap((xml) => {
+    const [mac, port] = [/<mac address='([^']+)'/.exec(xml)?.[1], /<target dev='([^']+)'/.exec(xml)?.[1]];
+    return mac !== undefined && port !== undefined && macs.has(mac.toLowerCase()) ? [port] : [];
+  });
 }
 
 async function settleEntries(connection: Connection, network: NetworkRef, entries: readonly DhcpEntry[], isActive: boolean): Promise<void> {
@@ -51,3 +62,11 @@ async function settleEntries(connection: Connection, network: NetworkRef, entrie
 
 /** libvirt refuses a network with the addresses of a route of the host's. Source: libvirt 9.0.0 src/network/bridge_driver_linux.c. */
 export const isTaken = (error: unknown): boolean => error instanceof LibvirtError && /already in use by interface/.test(error.message);
+
+/** Guests that run while their network is stopped and started come back to it, where commands can be run on the host; else at their next start. */
+export async function replug(connection: Connection, tunnels: Tunnels, networkId: string, nics: readonly { vmId: string; mac: string }[]): Promise<void> {
+  const macs = new Set(nics.map(({ mac }) => mac));
+  const running = nics.length === 0 ? [] : (await connection.domains.list({ active: true })).filter(({ uuid }) => nics.some(({ vmId }) => vmId === uuid));
+  if (running.length === 0 || !(await tunnels.canMake())) return;
+  for (const domain of running) await tunnels.plug(networkId, portsOf(await connection.domains.xml(domain), macs));
+}

@@ -2,7 +2,7 @@ import type { HostAgent } from '@novacron/agent';
 import { DomainError, type HostId } from '@novacron/core';
 import { cidrOf, gatewayOf } from '../cidr.ts';
 import type { Database, NetworkRow } from '../database.ts';
-import { tunnelName } from './names.ts';
+import { networkName, tunnelName } from './names.ts';
 import { readGuards, readTunnel, tunnelChanges, tunnelRemoval } from './overlay.ts';
 import type { RunOnHost } from './run-on-host.ts';
 
@@ -14,6 +14,8 @@ export interface Tunnels {
   routes(): Promise<string[] | null>;
   /** Brings an overlay's tunnel to what the rows say. The bridge must be there. */
   settle(network: NetworkRow): Promise<void>;
+  /** Plugs ports into a network's bridge again. */
+  plug(networkId: string, ports: readonly string[]): Promise<void>;
   /** Nothing of it is left. */
   remove(networkId: string): Promise<void>;
 }
@@ -61,6 +63,9 @@ export function createTunnels(agent: HostAgent, database: Database, runOnHost: R
       const { device, guards } = await read(id);
       const present = device && { ...device, guards };
       for (const command of tunnelChanges(present, { networkId: id, vni, local, peers, gateway: gatewayOf(cidrOf(cidr)) })) await run(command);
+    },
+    async plug(networkId, ports) {
+      for (const port of ports) await run(['ip', 'link', 'set', port, 'master', networkName(networkId)]);
     },
     async remove(networkId) {
       const { device, guards } = await read(networkId);
