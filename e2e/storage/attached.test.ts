@@ -74,7 +74,7 @@ describe.each([
     await copy.does((one) => one.delete());
     await (await deleteSnapshot(operator, snapshot)).operation.succeeds();
     await volume.does((one) => one.delete());
-  }, 120_000);
+  }, 400_000); // LUKS stretches keys for seconds of CPU time, and its creation is tried again where qemu-img fails
 });
 
 it('a volume of another host is refused, in a sentence', async () => {

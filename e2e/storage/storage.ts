@@ -42,7 +42,7 @@ export class Volume {
 
   /** Asks for a verb and waits until it is done. */
   async does(verb: (volume: this) => Promise<{ operation: Operation }>): Promise<Loose> {
-    await (await verb(this)).operation.succeeds(60_000);
+    await (await verb(this)).operation.succeeds(180_000);
     return this.read();
   }
 }
@@ -57,7 +57,7 @@ export async function createVolume(graph: Graph, input: Loose): Promise<{ volume
 /** A volume that is there. */
 export async function haveVolume(graph: Graph, input: Loose = {}): Promise<Volume> {
   const { volume, operation } = await createVolume(graph, input);
-  await operation.succeeds(120_000);
+  await operation.succeeds(300_000);
   return volume;
 }
 
