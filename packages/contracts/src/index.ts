@@ -1,3 +1,4 @@
+export { checkCloudInit, CLOUD_INIT_LIMITS, SEED_BYTES, type CloudInit, type CloudInitInput } from './cloud-init.ts';
 export { DOMAIN_METADATA_URI, DOMAIN_NAME_PREFIX, domainName } from './domains.ts';
 export type { EventCatalogue, EventRecord, EventType, MigrationFacts, NewEvent, OperationFacts, VmFacts } from './events.ts';
 export { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from './metrics.ts';

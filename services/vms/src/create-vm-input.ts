@@ -1,8 +1,7 @@
-import { requirePermission, seesTenant, type Viewer } from '@novacron/contracts';
+import { checkCloudInit, requirePermission, seesTenant, type CloudInit, type CloudInitInput, type Viewer } from '@novacron/contracts';
 import { DomainError, isId, type TenantId } from '@novacron/core';
 import { STRATEGIES, type PlacementRequest, type Strategy } from '@novacron/placement';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
-import { checkCloudInit, type CloudInit, type CloudInitInput } from './cloud-init.ts';
 import { checkCmdline, checkLabel, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
 
 /** What a client may send; see CreateVmInput in the schema. */
@@ -141,7 +140,7 @@ export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories
     kernel: checkBoot(input, bootDirectories),
     ...checkDisks(input),
     networks: input.networks == null ? null : idsOf(input.networks, 'network', 'networks', MOST.networks),
-    cloudInit: input.cloudInit == null ? null : checkCloudInit(input.cloudInit, name),
+    cloudInit: input.cloudInit == null ? null : checkCloudInit({ ...input.cloudInit, hostname: input.cloudInit.hostname ?? name }),
     start: input.start ?? true,
     tenantId,
     placement: checkPlacement(input, vcpus, memory),

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { requireViewer, type RequestContext, type Viewer } from '@novacron/contracts';
+import { requireViewer, SEED_BYTES, type CloudInit, type RequestContext, type Viewer } from '@novacron/contracts';
 import { DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
 import { chargeQuota, claimIdempotencyKey, submit } from '@novacron/operations';
 import { nearestMiss, place, type Decision, type PlacementRequest } from '@novacron/placement';
 import type { Accepted } from './change-vm.ts';
-import { SEED_BYTES, type CloudInit } from './cloud-init.ts';
 import { checkInput, type CheckedInput, type CreateVmInput } from './create-vm-input.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';

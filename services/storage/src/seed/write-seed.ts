@@ -1,10 +1,11 @@
 import { finished } from 'node:stream/promises';
+import type { CloudInit } from '@novacron/contracts';
 import { DomainError, type VmId } from '@novacron/core';
 import type { StepRun } from '@novacron/operations';
 import type { SeedRow } from '../database.ts';
 import type { Place } from '../host/host-storage.ts';
 import type { HostSteps } from '../operations/steps.ts';
-import { checkCloudInit, seedImage, type CloudInitInput } from './cloud-init.ts';
+import { seedImage } from './nocloud.ts';
 
 /** What a seed is sealed for, by whoever makes its row. */
 const contextOf = (vmId: string): string => `seed:${vmId}`;
@@ -26,7 +27,7 @@ export async function writeSeed(steps: HostSteps, run: StepRun, vmId: VmId, pool
   if (!place) return;
   const { seed } = place;
   const opened = steps.context.secrets.open({ sealed: Buffer.from(seed.content), keyId: seed.keyId }, contextOf(vmId));
-  const content = checkCloudInit(JSON.parse(opened.toString('utf8')) as CloudInitInput); // checked there
+  const content = JSON.parse(opened.toString('utf8')) as CloudInit; // checked when the VM was asked for
   opened.fill(0);
   const image = seedImage(vmId, content);
   if (image.length > Number(seed.size)) throw new DomainError('INTERNAL', 'The seed is larger than the room that was claimed for it.');

@@ -44,7 +44,7 @@ const CloudInitInput = builder.inputType('CloudInitInput', {
     hostname: t.string({ description: "The guest's host name: the VM's name unless given." }),
     sshKeys: t.stringList({ description: 'Public keys that may sign in, as lines of an authorized_keys file.' }),
     userData: t.string({ description: '#cloud-config or a script, up to 64 KiB. Kept sealed; no field shows it again.' }),
-    networkConfig: t.string({ description: 'Network configuration, version 1 or 2, up to 16 KiB.' }),
+    networkConfig: t.string({ description: 'Network configuration, version 1 or 2, up to 64 KiB.' }),
   }),
 });
 

@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkCloudInit, CLOUD_INIT_LIMITS, type CloudInitInput } from '@novacron/contracts';
 import { guestCache, testRun } from '@novacron/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fileOfPackage } from '../../../../packages/testkit/src/guest/debian-package.ts';
-import { checkCloudInit, CLOUD_INIT_LIMITS, seedImage, type CloudInitInput } from './cloud-init.ts';
 import { writeIso } from './iso9660.ts';
+import { seedImage } from './nocloud.ts';
 
 /** A public key in OpenSSH's form. */
 const sshString = (data: Buffer | string): Buffer => {
