@@ -32,10 +32,10 @@ const NEEDED_BY_TESTS = [
 
 /** Images and containers: npm run test:full builds deploy/Dockerfile and starts deploy/compose. */
 const NEEDED_BY_CONTAINERS = [
-  { program: 'mmdebstrap', packages: ['mmdebstrap'] },
+  { program: 'mmdebstrap', packages: ['mmdebstrap', 'debian-archive-keyring'] },
   { program: 'buildah', packages: ['buildah'] },
   { program: 'podman', packages: ['podman'] },
-  { program: 'runc', packages: ['runc'] },
+  { program: 'crun', packages: ['crun'] },
   { program: 'netavark', directory: '/usr/lib/podman', packages: ['netavark'] },
   { program: 'aardvark-dns', directory: '/usr/lib/podman', packages: ['aardvark-dns'] },
   { program: 'docker-compose', packages: ['docker-compose'] },
