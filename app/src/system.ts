@@ -55,6 +55,8 @@ export interface System {
   /** Whom the first start made. */
   administrator: FirstAdministrator | null;
   vms: VmsService | null;
+  /** Those that are answered in this process. */
+  subgraphs: Services['subgraphs'];
   /** Stops in the reverse order of the start. `force`: as if killed. */
   close(options?: { force?: boolean }): Promise<void>;
 }
@@ -102,6 +104,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       subgraphUrl,
       administrator,
       vms,
+      subgraphs: services.subgraphs,
       async close(how = {}) {
         force = how.force ?? false;
         await opened.disposeAsync();
