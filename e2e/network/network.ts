@@ -27,7 +27,7 @@ export async function addressesOf(graph: Graph, vm: Vm, timeoutMs = 60_000): Pro
 }
 
 export const defaultNetwork = async (graph: Graph): Promise<Loose> => {
-  const { networks } = await graph.run('{ networks { edges { node { id name cidr kind isDefault tenant { id } hosts { state cidr problem host { id name } } } } } }');
+  const { networks } = await graph.run('{ networks { edges { node { id name cidr kind isDefault tenant { id } onHosts { state cidr problem host { id name } } } } } }');
   return networks.edges.map((edge: Loose) => edge['node']).find((node: Loose) => node['isDefault']);
 };
 
@@ -37,7 +37,7 @@ export async function registerHosts(system: Embedded, admin: Graph): Promise<str
   for (const host of system.hosts) ids.push(await system.registerHost(admin, host));
   await eventually('the default network on every host', async () => {
     const network = await defaultNetwork(admin);
-    const up = network?.['hosts'].filter((host: Loose) => host['state'] === 'READY') ?? [];
+    const up = network?.['onHosts'].filter((host: Loose) => host['state'] === 'READY') ?? [];
     if (up.length < ids.length) throw new Error(JSON.stringify(network));
     return true;
   }, { timeoutMs: 20_000 });

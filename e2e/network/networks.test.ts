@@ -32,7 +32,7 @@ describe('the default network', () => {
   it('is on every host, under the same name and with the same addresses, and libvirt\'s own is not there', async () => {
     const network = await defaultNetwork(admin);
     expect(network).toMatchObject({ name: 'default', kind: 'NAT', isDefault: true, tenant: null });
-    expect(network['hosts'].map((host: Loose) => host['cidr'])).toEqual([network['cidr'], network['cidr']]);
+    expect(network['onHosts'].map((host: Loose) => host['cidr'])).toEqual([network['cidr'], network['cidr']]);
     for (const host of hosts) expect(await footprintOf(host)).toMatchObject({ networks: [networkName(network['id'])], filters: [], entries: [] });
   });
 

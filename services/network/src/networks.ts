@@ -6,11 +6,11 @@ import { inTransaction, type Database, type NetworkRow, type Tx } from './databa
 import { canHaveOverlays } from './doors.ts';
 import { DROP_NETWORK, FORGET_NETWORK, HOLD_NETWORK } from './operations/networks.ts';
 import { firstResult, lockOut, operationOf, tenantFor, type Accepted } from './requests.ts';
-import { checkName, checkNetworkCidr, LIMITS } from './rules.ts';
+import { checkKind, checkName, checkNetworkCidr, LIMITS } from './rules.ts';
 
 export interface CreateNetworkInput {
   name: string;
-  kind?: NetworkRow['kind'] | null | undefined;
+  kind?: string | null | undefined;
   cidr?: string | null | undefined;
   tenantId?: string | null | undefined;
   idempotencyKey?: string | null | undefined;
@@ -21,7 +21,7 @@ export function createNetwork(database: Database, context: RequestContext, input
   const viewer = requireViewer(context.viewer);
   const tenantId = tenantFor(viewer, input.tenantId, 'network');
   requirePermission(viewer, 'network:create', tenantId);
-  const checked = { name: checkName(input.name), kind: input.kind ?? 'NAT', cidr: input.cidr == null ? null : checkNetworkCidr(input.cidr), tenantId };
+  const checked = { name: checkName(input.name), kind: checkKind(input.kind ?? 'NAT'), cidr: input.cidr == null ? null : checkNetworkCidr(input.cidr), tenantId };
   const result = { networkId: newId<NetworkId>(), operationId: newId<OperationId>() };
   return inTransaction(database, async (tx) => {
     const first = await firstResult(tx, context, 'createNetwork', input.idempotencyKey, checked, result);

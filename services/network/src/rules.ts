@@ -21,6 +21,10 @@ export const OVERLAY_MTU = 1450;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
+/** How far a network reaches. */
+export const NETWORK_KINDS = ['NAT', 'ISOLATED', 'OVERLAY'] as const;
+export type NetworkKind = (typeof NETWORK_KINDS)[number];
+
 const bad = (field: string, message: string): never => {
   throw new DomainError('BAD_USER_INPUT', message, { field });
 };
@@ -106,4 +110,8 @@ export function checkIdempotencyKey(key: string): string {
   // oxlint-disable-next-line no-control-regex -- they are what it is about
   const isPlain = key.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(key);
   return key.length >= 1 && key.length <= most && isPlain ? key : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters, none of them a control character.`);
+}
+
+export function checkKind(kind: string): NetworkKind {
+  return NETWORK_KINDS.find((known) => known === kind.toUpperCase()) ?? bad('kind', `A network is one of ${NETWORK_KINDS.join(', ')}.`);
 }

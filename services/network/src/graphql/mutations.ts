@@ -6,7 +6,7 @@ import type { Accepted } from '../requests.ts';
 import { LIMITS } from '../rules.ts';
 import { createSecurityGroup, deleteSecurityGroup, updateSecurityGroup } from '../security-groups.ts';
 import { builder, type NetworkContext } from './context.ts';
-import { Network, NetworkKind } from './network.ts';
+import { Network } from './network.ts';
 import { RuleDirection, RuleProtocol, SecurityGroup } from './security-group.ts';
 import { Operation } from './stubs.ts';
 import { VmNic } from './vm.ts';
@@ -43,7 +43,7 @@ const CreateNetworkInput = builder.inputType('CreateNetworkInput', {
   description: 'A network to be made.',
   fields: (t) => ({
     name: t.string({ required: true, description: '1-63 of a-z, 0-9 and -, unique in its tenant.' }),
-    kind: t.field({ type: NetworkKind, description: 'How far it reaches: NAT unless given.' }),
+    kind: t.string({ description: "How far it reaches: NAT (unless given), on each host for itself and out through the host's own address; ISOLATED, on each host for itself; OVERLAY, across hosts, in a VXLAN tunnel." }),
     cidr: t.string({
       description: `Its addresses, "10.1.0.0/24": from /${LIMITS.prefix.largest} to /${LIMITS.prefix.smallest}, apart from the tenant's other networks and the default one. A free range unless given.`,
     }),

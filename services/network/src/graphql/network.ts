@@ -5,15 +5,6 @@ import type { NetworkHostRow, NetworkRow } from '../database.ts';
 import { builder } from './context.ts';
 import { Host, Tenant } from './stubs.ts';
 
-export const NetworkKind = builder.enumType('NetworkKind', {
-  description: 'How far a network reaches.',
-  values: {
-    NAT: { description: 'On each host for itself, and out through the host\'s own address.' },
-    ISOLATED: { description: 'On each host for itself, and nowhere else.' },
-    OVERLAY: { description: 'Across hosts, in a VXLAN tunnel, and nowhere else.' },
-  } as const,
-});
-
 const NetworkState = builder.enumType('NetworkState', {
   description: 'Whether NICs can be on a network.',
   values: { READY: { description: 'They can.' }, DELETING: { description: 'It is being removed.' } } as const,
@@ -53,7 +44,9 @@ export const Network = builder.objectRef<NetworkRow>('Network').implement({
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name, unique in its tenant.' }),
-    kind: t.field({ type: NetworkKind, description: 'How far it reaches.', resolve: (network) => network.kind }),
+    kind: t.exposeString('kind', {
+      description: "How far it reaches. NAT: on each host for itself, and out through the host's own address. ISOLATED: on each host for itself. OVERLAY: across hosts, in a VXLAN tunnel.",
+    }),
     cidr: t.exposeString('cidr', { description: 'Its addresses: the first is its own, as the gateway; the last is for broadcasts.' }),
     vni: t.exposeInt('vni', { nullable: true, description: 'Its number on the wire, where it is an OVERLAY.' }),
     isDefault: t.exposeBoolean('isDefault', { description: 'Do VMs get a NIC on it that ask for no network? There is one, and it is everyone\'s.' }),
@@ -65,8 +58,13 @@ export const Network = builder.objectRef<NetworkRow>('Network').implement({
       resolve: (network) => (network.tenantId === null ? null : { id: network.tenantId }),
     }),
     hosts: t.field({
-      type: [NetworkOnHost],
+      type: [Host],
       description: 'The hosts that have it now.',
+      resolve: async (network, _args, { loaders }) => (await loaders.hostsOfNetwork.load(network.id)).map(({ hostId }) => ({ id: hostId })),
+    }),
+    onHosts: t.field({
+      type: [NetworkOnHost],
+      description: 'How it is on each of them.',
       resolve: (network, _args, { loaders }) => loaders.hostsOfNetwork.load(network.id),
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was made.', resolve: (network) => network.createdAt }),
