@@ -125,7 +125,8 @@ BEGIN
     UPDATE step SET state = 'UNDONE', finished_at = clock_timestamp() WHERE operation_id = o.id AND index = p_index;
     o := unwind(o);
   ELSE
-    UPDATE step SET state = 'SUCCEEDED', output = p_output, error = NULL, progress = 1, finished_at = clock_timestamp()
+    -- a step that answers nothing has begun all the same: its undo must know
+    UPDATE step SET state = 'SUCCEEDED', output = CASE WHEN p_output <> 'null' THEN p_output ELSE output END, error = NULL, progress = 1, finished_at = clock_timestamp()
     WHERE operation_id = o.id AND index = p_index;
     SELECT count(*) INTO v_count FROM step WHERE operation_id = o.id;
     IF p_index + 1 = v_count THEN
