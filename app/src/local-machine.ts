@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LocalError, proveAcceleration, startLibvirtd, startPostgres, startRedis, type Progress } from '@novacron/local';
 import type { Environment } from './environment.ts';
+import { restNetworks } from './rest-networks.ts';
 
 /** What this machine contributes to an embedded NovaCron. */
 export interface LocalMachine {
@@ -58,7 +59,9 @@ export async function startLocalMachine(environment: Environment, onProgress: Pr
       await Promise.any(['/usr/sbin/libvirtd', '/usr/bin/libvirtd'].map((file) => access(file))).catch(() => {
         throw new LocalError('libvirt is not installed here.');
       });
-      return { uri: (await open(startLibvirtd({ dir: join(data, 'libvirt'), hideKvm: !(await isAccelerated()), onProgress }))).uri };
+      const { kind, uri } = await open(startLibvirtd({ dir: join(data, 'libvirt'), hideKvm: !(await isAccelerated()), onProgress }));
+      if (kind !== 'system') opened.defer(() => restNetworks(uri));
+      return { uri };
     } catch (error) {
       if (error instanceof LocalError) return { uri: null, reason: error.message };
       throw error;
