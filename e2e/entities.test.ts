@@ -1,26 +1,19 @@
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import type { RequestContext, Subgraph, Viewer } from '@novacron/contracts';
+import { UPLOADED_FILES_PATH, type RequestContext, type Viewer } from '@novacron/contracts';
 import { checkKeys } from '@novacron/gateway';
-import { createIdentityService, type IdentityService } from '@novacron/service-identity';
-import { createMonitoringService } from '@novacron/service-monitoring';
-import { createOperationsService } from '@novacron/service-operations';
-import { createSecrets } from '@novacron/secrets';
-import { createStorageService } from '@novacron/service-storage';
-import { connectRedis, redisReady } from '@novacron/redis';
-import { redisOptions } from '@novacron/local';
-import { createInProcessDataSource, createRequestSigner, loadOrCreateInternalKeys, type DataSource } from '@novacron/transport';
 import { eventually } from '@novacron/testkit';
+import { createHttpAuthenticator, createInProcessDataSource, createRequestSigner, loadOrCreateInternalKeys, type DataSource, type HttpAuthenticator } from '@novacron/transport';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SUBGRAPHS, type SubgraphName } from '../app/src/services.ts';
 import { startSystem, type System } from '../app/src/system.ts';
-import { ENTITY_CASES, type Outcome, type SignedInActor, type Subject } from './authorization-cases.ts';
+import { ENTITY_CASES } from './authorization/all.ts';
+import type { Outcome, SignedInActor, Subject } from './authorization/cases.ts';
+import { Fixtures } from './authorization/fixtures.ts';
 import type { Loose } from './kit/client.ts';
 import { startEmbedded, type Embedded } from './kit/embedded.ts';
-import { awaitedImage } from './kit/image.ts';
 import { makePeople, type People } from './kit/people.ts';
 import { apiSchema, resolvableEntities, SUPERGRAPH_SDL, undescribed } from './kit/supergraph.ts';
-import { createVm } from './kit/vm.ts';
 
 describe('the public graph', () => {
   it('describes every type, field, argument and enum value', () => {
@@ -45,45 +38,32 @@ describe('the public graph', () => {
 let system: Embedded;
 let people: People;
 let subject: Subject;
-let identity: IdentityService;
+let sources: Map<string, DataSource>;
+/** Every service in a process without a gateway. */
+let served: System;
+let privateKey: KeyObject;
+let authenticator: HttpAuthenticator;
 const opened = new AsyncDisposableStack();
-const subgraphs = new Map<string, Subgraph>();
 
 beforeAll(async () => {
-  system = await startEmbedded();
+  system = await startEmbedded({}, { hosts: 2 });
   opened.defer(() => system.close());
   people = await makePeople(system.graph);
-  const admin = system.graph.as(people.platformAdmin);
-  const hostId = await system.registerHost(admin);
-  const { vm, operation } = await createVm(admin, system.guest, { tenantId: people.acme });
-  await operation.succeeds();
-  await eventually(`${vm.name} to be measured`, async () => (await vm.read('metrics { cpu }'))['metrics'] !== null, { timeoutMs: 20_000 });
-  subject = {
-    tenantId: people.acme,
-    userId: people.tenantAdmin.id,
-    hostId,
-    vmId: vm.id,
-    operationId: operation.id,
-    imageId: await awaitedImage(admin, people.acme),
-    ...{ kernel: '', refreshToken: '', credentials: { email: '', password: '' }, unique: '' },
-  };
-  const { databaseUrl, logger } = system;
-  const redis = await redisReady(connectRedis(redisOptions(system.redisUrl)));
-  opened.defer(() => redis.disconnect());
-  identity = createIdentityService({ databaseUrl, masterKey: await readFile(system.environment.keys.master), bootstrap: { email: 'nobody@novacron.test' } });
-  opened.defer(() => identity.close());
-  const operations = createOperationsService({ databaseUrl, redis: redisOptions(system.redisUrl), logger });
-  opened.defer(() => operations.close());
-  const monitoring = createMonitoringService({ databaseUrl, redis, logger });
-  opened.defer(() => monitoring.close());
-  const storage = createStorageService({ databaseUrl, redis: redisOptions(system.redisUrl), logger, secrets: await createSecrets(system.environment.keys.master) });
-  opened.defer(() => storage.close());
-  for (const { subgraph } of [identity, operations, monitoring, storage, system.system.vms].filter((service) => service !== null)) subgraphs.set(subgraph.name, subgraph);
-});
+  const { environment, databaseUrl, redisUrl, logger } = system;
+  ({ privateKey } = await loadOrCreateInternalKeys(environment.keys.internal));
+  served = await startSystem({ roles: SUBGRAPHS, environment, databaseUrl, redisUrl, logger, agentHost: null, isAccelerated: () => Promise.resolve(false) });
+  opened.defer(() => served.close());
+  sources = new Map(Object.entries(served.subgraphs).map(([name, subgraph]) => [name, createInProcessDataSource(subgraph, logger)]));
+  authenticator = createHttpAuthenticator({ name: 'identity', url: served.subgraphUrl ?? '', signRequest: createRequestSigner(privateKey), logger });
+  opened.defer(() => authenticator.close());
+  const made = await (await Fixtures.open(system, people)).subject();
+  ({ subject } = made);
+  await eventually('the VM to be measured', async () => (await made.vm.read('metrics { cpu }'))['metrics'] !== null, { timeoutMs: 20_000 });
+}, 120_000);
 afterAll(() => opened.disposeAsync());
 
 const viewerOf = async (actor: 'anonymous' | SignedInActor): Promise<Viewer | null> =>
-  actor === 'anonymous' ? null : (await identity.authenticator.authenticate(people[actor].token)).viewer;
+  actor === 'anonymous' ? null : (await authenticator.authenticate(people[actor].token)).viewer;
 
 const contextOf = (viewer: Viewer | null): RequestContext => ({ viewer, requestId: 'e2e', address: null, userAgent: null });
 
@@ -108,34 +88,25 @@ describe('entities, asked of their subgraph directly', () => {
     expect(answered).toEqual(expected);
   });
 
-  it.each(Object.entries(ENTITY_CASES))('%s, by what is no id and by an id that nothing has', async (name, { fields, shows }) => {
+  it.each(Object.entries(ENTITY_CASES))('%s, by what is no id and by an id that nothing has', async (name, { fields, shows, showsEmpty = false }) => {
     const [service = '', type = ''] = name.split('.');
     for (const id of ['', 'no-id', "' OR 1=1 --", '018f0000-0000-7000-8000-000000000000']) {
       const { value, code } = await entity(sourceOf(service), type, fields, id, await viewerOf('platformAdmin'));
       expect(code, `${name} by "${id}"`).not.toBe('INTERNAL');
-      expect(value !== null && shows(value), `${name} by "${id}"`).toBe(false);
+      expect(value !== null && shows(value), `${name} by "${id}"`).toBe(showsEmpty);
     }
   });
 });
 
 const sourceOf = (service: string): DataSource => {
-  const subgraph = subgraphs.get(service);
-  if (subgraph === undefined) throw new Error(`There is no subgraph ${service}.`);
-  return createInProcessDataSource(subgraph, system.logger);
+  const source = sources.get(service);
+  if (source === undefined) throw new Error(`There is no subgraph ${service}.`);
+  return source;
 };
 
 describe('a subgraph, asked over HTTP', () => {
-  let served: System;
-  let privateKey: KeyObject;
   const query = JSON.stringify({ query: '{ hosts { totalCount } }' });
-
-  beforeAll(async () => {
-    const { environment, databaseUrl, redisUrl, logger } = system;
-    ({ privateKey } = await loadOrCreateInternalKeys(environment.keys.internal));
-    const roles = ['identity', 'vms', 'monitoring', 'operations'] as const;
-    served = await startSystem({ roles, environment, databaseUrl, redisUrl, logger, agentHost: null, isAccelerated: () => Promise.resolve(false) });
-  });
-  afterAll(() => served?.close());
+  const ANYTHING = JSON.stringify({ query: '{ __typename }' });
 
   async function post(path: string, token: string | undefined, body = query): Promise<{ status: number; body: string }> {
     const headers = { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
@@ -148,7 +119,7 @@ describe('a subgraph, asked over HTTP', () => {
   it('answers what the gateway has signed', async () => {
     const token = await createRequestSigner(privateKey)('vms', query, await admin());
     const { status, body } = await post('/vms/graphql', token);
-    expect({ status, ...JSON.parse(body) }).toEqual({ status: 200, data: { hosts: { totalCount: 1 } } });
+    expect({ status, ...JSON.parse(body) }).toEqual({ status: 200, data: { hosts: { totalCount: 2 } } });
   });
 
   const WRONG: Record<string, () => Promise<string | undefined>> = {
@@ -176,11 +147,17 @@ describe('a subgraph, asked over HTTP', () => {
 
   it.each(Object.entries(WRONG))('refuses %s', async (what, tokenOf) => {
     const token = await tokenOf();
-    for (const path of ['/vms/graphql', '/identity/graphql', '/operations/graphql', '/monitoring/graphql']) {
-      if (path === '/identity/graphql' && what === 'a token for another subgraph') continue; // the one that it is for
-      const { status, body } = await post(path, token);
-      expect({ path, status, code: JSON.parse(body).errors[0].extensions.code }).toEqual({ path, status: 401, code: 'UNAUTHENTICATED' });
+    for (const name of SUBGRAPHS) {
+      if (name === 'identity' && what === 'a token for another subgraph') continue; // the one that it is for
+      const { status, body } = await post(`/${name}/graphql`, token);
+      expect({ name, status, code: JSON.parse(body).errors[0].extensions.code }).toEqual({ name, status: 401, code: 'UNAUTHENTICATED' });
     }
+  });
+
+  it.each(SUBGRAPHS)('is there for %s, and for that alone', async (name: SubgraphName) => {
+    const token = await createRequestSigner(privateKey)(name, ANYTHING, await admin());
+    const answered = await Promise.all(SUBGRAPHS.map(async (other) => [other, (await post(`/${other}/graphql`, token, ANYTHING)).status]));
+    expect(answered).toEqual(SUBGRAPHS.map((other) => [other, other === name ? 200 : 401]));
   });
 
   it.each(['/internal/authenticate', '/internal/jwks'])('guards %s as well', async (path) => {
@@ -189,5 +166,11 @@ describe('a subgraph, asked over HTTP', () => {
     expect((await post(path, people.platformAdmin.token, body)).status).toBe(401);
     expect((await post(path, await createRequestSigner(privateKey)('vms', body, contextOf(null)), body)).status).toBe(401);
     expect((await post(path, await createRequestSigner(privateKey)(path, body, contextOf(null)), body)).status).toBe(200);
+  });
+
+  it('has no uploaded file for who has no token of one', async () => {
+    for (const token of ['', 'x', '0'.repeat(43), '..%2f..%2fetc%2fpasswd']) {
+      expect((await fetch(`${served.subgraphUrl}${UPLOADED_FILES_PATH}/${token}`)).status).toBe(404);
+    }
   });
 });

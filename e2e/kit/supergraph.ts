@@ -13,6 +13,17 @@ export const rootFields = (schema: GraphQLSchema): string[] =>
     type && isObjectType(type) ? Object.keys(type.getFields()).map((field) => `${type.name}.${field}`) : [],
   );
 
+/** `Host.uri`, ...: the fields of objects that need a permission of their own, as their descriptions say. */
+export function guardedFields(schema: GraphQLSchema): string[] {
+  const roots = new Set<unknown>([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
+  const types = Object.values(schema.getTypeMap()).filter((type) => !roots.has(type));
+  return types.filter(isObjectType).flatMap((type) =>
+    Object.values(type.getFields())
+      .filter(({ description }) => /\bNeeds \w+:\w+/.test(description ?? ''))
+      .map(({ name }) => `${type.name}.${name}`),
+  );
+}
+
 /** `<subgraph>.<type>` for each entity that a subgraph can be asked for by its key, as the supergraph says. */
 export function resolvableEntities(): string[] {
   const types = parse(SUPERGRAPH_SDL).definitions.filter((definition) => definition.kind === Kind.OBJECT_TYPE_DEFINITION);
