@@ -178,6 +178,13 @@ describe('fields that are guarded more strictly than their type', () => {
   });
 });
 
+it('tells of operations on the fleet itself to its administrators only', async () => {
+  const id = await fixtures.fleetOperation();
+  const one = ROOT_CASES['Query.operation'] as RootCase; // every root field has one
+  const answered = await Promise.all(SIGNED_IN.map(async (actor) => [actor, outcomeOf(await graphOf(actor).ask(one.document, { id }), 'operation', one, subject)] as const));
+  expect(Object.fromEntries(answered)).toEqual({ platformAdmin: 'ok', tenantAdmin: 'null', operator: 'null', viewer: 'null', stranger: 'null' });
+});
+
 it('hears at once that a session has ended: over HTTP and on a socket', async () => {
   const leaver = await anotherSession('operator');
   const subscription = await system.graph.as(leaver).subscribe('subscription { vmChanged { cursor } }');

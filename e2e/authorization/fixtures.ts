@@ -6,7 +6,7 @@ import { ADMIN, type People } from '../kit/people.ts';
 import { createVm, haveVm, Operation, type Vm } from '../kit/vm.ts';
 import { migrate } from '../migration/moves.ts';
 import { attachNic, createGroup, createNetwork, networkName, nicsOf } from '../network/network.ts';
-import { haveVolume, localPools, type Volume } from '../storage/storage.ts';
+import { createPool, haveVolume, localPools, type Volume } from '../storage/storage.ts';
 import type { Subject } from './cases.ts';
 
 let made = 0;
@@ -174,6 +174,14 @@ export class Fixtures {
     const read = () => this.admin.run('query ($id: ID!) { host(id: $id) { problem } }', { id: registerHost.id });
     await eventually(`${name} to have a problem`, async () => (await read())['host'].problem !== null, { timeoutMs: 20_000 });
     return registerHost.id;
+  }
+
+  /** An operation on the fleet itself, which is no tenant's. */
+  async fleetOperation(): Promise<string> {
+    const name = newName();
+    const { operation } = await createPool(this.admin, { name, hostIds: [this.#hosts[0]], path: `/var/lib/libvirt/${name}` });
+    await operation.succeeds();
+    return operation.id;
   }
 
   /** An operation that stands still, until `thaw`. */
