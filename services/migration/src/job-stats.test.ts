@@ -57,7 +57,7 @@ describe('the phase', () => {
     ['COPYING_DISKS', stats({}, { total: 100, remaining: 50 })],
     ['COPYING_MEMORY', stats({ total: 100, remaining: 50 }, { total: 100 })],
     ['COPYING_MEMORY', stats({ total: 100 })],
-    ['COPYING_MEMORY', stats({})],
+    [null, stats({})],
   ])('is %s', (phase, seen) => {
     expect(phaseOf(seen)).toBe(phase);
   });

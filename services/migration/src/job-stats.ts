@@ -51,9 +51,11 @@ export function readStats(params: TypedParams): JobStats {
   };
 }
 
-/** The phase that shows. Memory is sent once the disks are there. */
-export const phaseOf = ({ memory, disks }: JobStats): Extract<MigrationState, 'COPYING_DISKS' | 'COPYING_MEMORY'> =>
-  disks.total > 0 && memory.total === 0 ? 'COPYING_DISKS' : 'COPYING_MEMORY';
+/** The phase that shows: memory is sent once the disks are there. Null while nothing is sent yet: the target's hypervisor is being started. */
+export function phaseOf({ memory, disks }: JobStats): Extract<MigrationState, 'COPYING_DISKS' | 'COPYING_MEMORY'> | null {
+  if (memory.total > 0) return 'COPYING_MEMORY';
+  return disks.total > 0 ? 'COPYING_DISKS' : null;
+}
 
 /** What is there is never all before it is over. */
 const MOST = 0.99;

@@ -74,8 +74,9 @@ export function createProgressWriter(database: Database, row: MigrationRow, logg
       memoryTotal = memory.total || memoryTotal;
       progress = progressOf(stats, memoryTotal, progress);
       wasSlowedDown ||= throttle > 0;
+      const phase = phaseOf(stats);
       write({
-        ...(held === null ? { state: phaseOf(stats) } : {}),
+        ...(held === null && phase !== null ? { state: phase } : {}),
         progress,
         memoryTotal: memory.total === 0 ? null : BigInt(memory.total),
         memoryTransferred: BigInt(memory.processed),

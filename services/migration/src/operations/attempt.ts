@@ -14,8 +14,8 @@ import { lastSeenOnTarget } from '../target-view.ts';
 
 /** How often libvirt is asked how far it is; and, before the guest's memory may be sent, whether it may. */
 const LOOK_MS = { steady: 250, begun: 15 } as const;
-/** How long the target may take to show the incoming domain. */
-const GATE_MS = 10_000;
+/** How long the target may take to show the incoming domain; and once the first, slow memory is on its way. */
+const GATE_MS = { atAll: 10_000, sending: 3_000 } as const;
 /** The speed is set again at so many looks after memory began to be sent: libvirt sets its own when it begins. */
 const SET_SPEED = 3;
 
@@ -100,7 +100,7 @@ async function listen(mover: Mover, own: Connection): Promise<void> {
 /** Until `ended`, or, of an adopted one, until libvirt speaks of it no more. */
 async function follow(mover: Mover, domain: DomainRef, ended: Promise<unknown> | null): Promise<unknown> {
   const { agent, row, progress } = mover;
-  const gate = { isOpen: row.mode === 'OFFLINE', closesAt: performance.now() + GATE_MS, speedSet: 0 };
+  const gate = { isOpen: row.mode === 'OFFLINE', closesAt: performance.now() + GATE_MS.atAll, speedSet: 0 };
   let refusal: DomainError | null = null;
   const over = ended?.then((error) => ({ error }));
   for (;;) {
@@ -136,6 +136,7 @@ async function follow(mover: Mover, domain: DomainRef, ended: Promise<unknown> |
     const stats = await readJob(connection, domain);
     if (!stats) return false;
     if (!gate.isOpen) {
+      if (stats.memory.total > 0) gate.closesAt = Math.min(gate.closesAt, performance.now() + GATE_MS.sending);
       if (stats.disks.total > 0) await unlessOver(connection.domains.setMigrationMaxSpeed(domain, FIRST_MIB_PER_SECOND));
     } else if (row.mode === 'LIVE' && gate.speedSet < SET_SPEED) {
       await unlessOver(connection.domains.setMigrationMaxSpeed(domain, mibPerSecond(row.bandwidthBytesPerSecond)));
