@@ -78,7 +78,7 @@ describe.concurrent('without starting anything', () => {
     [['--roles', 'gatway'], /^There is no role "gatway"\. Roles are gateway, /m],
     [['--host', 'hv1'], /--host goes with --roles agent/],
     [['--rolls', 'gateway'], /Unknown option '--rolls'/],
-    [['--roles', 'agent'], /REDIS_URL says where Redis is[^]*DATABASE_URL_AGENT, DATABASE_URL_VMS, DATABASE_URL_MONITORING\./],
+    [['--roles', 'agent'], /REDIS_URL says where Redis is[^]*DATABASE_URL_AGENT, DATABASE_URL_VMS, DATABASE_URL_STORAGE, DATABASE_URL_NETWORK, DATABASE_URL_MIGRATION, DATABASE_URL_MONITORING\./],
   ])('says what is wrong with %j', async (args, message) => {
     const started = start(join(run.dir, 'never'), { args });
     expect(await started.exited).toEqual({ code: 1, signal: null });
@@ -159,8 +159,9 @@ describe('npm start', () => {
     const { code, signal, ms } = await first.end('SIGTERM');
     expect({ code, signal, stderr: first.stderr }).toEqual({ code: 0, signal: null, stderr: '' });
     expect(ms).toBeLessThan(10_000);
-    // Who reaps the guest outlives the daemon with it.
-    const left = [...Object.values(kept), ...children].filter((pid) => isAlive(pid) && !descendants(pid).some((child) => qemu.includes(child)));
+    // Who reaps the guest outlives the daemon with it, and so does who gives it its address.
+    const outlives = (pid: number): boolean => readProc(String(pid), 'comm').startsWith('dnsmasq') || descendants(pid).some((child) => qemu.includes(child));
+    const left = [...Object.values(kept), ...children].filter((pid) => isAlive(pid) && !outlives(pid));
     expect(left).toEqual([]);
     expect(qemuOf(vm)).toEqual(qemu);
   });
