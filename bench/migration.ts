@@ -107,8 +107,9 @@ export async function measureMigration(lab: Lab, rounds: number): Promise<Migrat
         await delay(SETTLE_MS);
         const input = { vmId, hostId: to.id, copyStorage: kind === 'copied' };
         const { sentAt, accepted } = await client.begin<{ migration: { id: string } }>(MIGRATE, { input });
-        const totalMs = (await client.watch.reached(vmId, 'RUNNING', sentAt)) - sentAt;
-        await requireSucceeded(accepted.migration.id);
+        const { state, at } = await client.watch.reachedOne(vmId, ['RUNNING', 'CRASHED'], sentAt);
+        await requireSucceeded(accepted.migration.id, state);
+        const totalMs = at - sentAt;
         const downtimeMs = await downtimeOf(to, `nc-${vmId}`);
         await reaches('PAUSED', await client.verb('pauseVm', vmId));
         return { totalMs, downtimeMs };
@@ -121,9 +122,9 @@ export async function measureMigration(lab: Lab, rounds: number): Promise<Migrat
   }
 
   /** It runs again where it was when a migration has failed, too. */
-  async function requireSucceeded(id: string): Promise<void> {
+  async function requireSucceeded(id: string, guest: string): Promise<void> {
     const { migration } = await client.ask<{ migration: { state: string } }>('query ($id: ID!) { migration(id: $id) { state error { code message } } }', { id });
-    if (migration.state !== 'SUCCEEDED') throw new Error(`A migration did not succeed: ${JSON.stringify(migration)}`);
+    if (migration.state !== 'SUCCEEDED' || guest !== 'RUNNING') throw new Error(`A guest did not come through its migration: it is ${guest}; ${JSON.stringify(migration)}`);
   }
 
   /** The same once more, for virsh: another name, UUID and volume. */
