@@ -184,8 +184,11 @@ LANGUAGE sql STABLE AS $$
 
 -- Which hosts could take the disks of a VM that is there, without room being looked at; reason null: this one.
 CREATE FUNCTION hosts_for_vm_disks(p_vm uuid, p_copy boolean) RETURNS TABLE (host_id uuid, reason text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = storage, pg_temp AS $$
-  SELECT f.id, (SELECT d.reason FROM disks_elsewhere(p_vm, f.id, p_copy) d WHERE d.reason IS NOT NULL LIMIT 1) FROM vms.host_facts() f $$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = storage, pg_temp AS $$
+BEGIN
+  -- PL/pgSQL: another service's door is looked for when it is called, not when this is made
+  RETURN QUERY SELECT f.id, (SELECT d.reason FROM disks_elsewhere(p_vm, f.id, p_copy) d WHERE d.reason IS NOT NULL LIMIT 1) FROM vms.host_facts() f;
+END $$;
 
 -- Claims what a migration needs on its target. The VM is held by the caller. Answers HeldMigration of packages/contracts.
 -- INVALID_STATE, NO_CAPACITY (hostId).
