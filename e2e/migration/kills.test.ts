@@ -55,6 +55,18 @@ describe('killed in the middle of a migration', () => {
     expect(await isTrue(move, source, target)).toMatchObject({ state: expect.stringMatching(/^(SUCCEEDED|ROLLED_BACK)$/) });
   });
 
+  it("the target's libvirtd, which stays away: the VM is free on the source, and what is left there goes when it is back", async () => {
+    const { move, source, target } = await onTheWay();
+    await fleet.hostOf(target).killDaemon('SIGKILL');
+    await vm.becomes('RUNNING', 60_000);
+    await vm.does('pause');
+    await vm.does('resume');
+    const DELETE = 'mutation ($id: ID!) { deleteVm(id: $id) { operation { id } } }';
+    expect((await fleet.operator.refused(DELETE, { id: vm.id })).extensions).toMatchObject({ code: 'INVALID_STATE' });
+    await fleet.hostOf(target).startDaemon();
+    expect(await isTrue(move, source, target)).toMatchObject({ state: 'ROLLED_BACK' });
+  });
+
   it("the target's QEMU: the guest runs on the source", async () => {
     const { move, source, target } = await onTheWay();
     for (const pid of fleet.hostOf(target).qemuPids()) process.kill(pid, 'SIGKILL');

@@ -78,6 +78,9 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
     if (vm.operationId !== null && isAtRest(vm.state)) {
       throw new DomainError('INVALID_STATE', `The VM is busy: another operation on it (${vm.operationVerb}) is under way.`, { retryable: true });
     }
+    if (verb === 'delete' && vm.migrationHostId !== null && vm.operationId === null) {
+      throw new DomainError('INVALID_STATE', 'What a migration that failed has left on its target is still being removed.', { retryable: true });
+    }
     const reason = refusal(verb, vm.state);
     if (reason !== null) throw new DomainError('INVALID_STATE', reason);
     if (verb === 'stop' && !force && vm.state === 'PAUSED') {

@@ -44,6 +44,10 @@ BEGIN
   IF v.operation_id IS NOT NULL THEN
     PERFORM operations.refuse('INVALID_STATE', format('The VM is busy: another operation on it (%s) is under way.', v.operation_verb), 'vmId');
   END IF;
+  IF v.migration_host_id IS NOT NULL THEN
+    PERFORM operations.refuse('INVALID_STATE', format('What a migration that failed has left on host "%s" is still being removed.',
+      (SELECT name FROM host WHERE id = v.migration_host_id)), 'vmId');
+  END IF;
   IF NOT v.state::text = ANY (p_from) THEN
     PERFORM operations.refuse('INVALID_STATE', format('A VM that is %s can''t %s: it must be %s.', v.state, p_verb, array_to_string(p_from, ' or ')), 'vmId');
   END IF;
@@ -75,6 +79,22 @@ BEGIN
     'vmId', v.id, 'operationId', p_operation, 'verb', p_verb, 'desiredBefore', v.desired_state));
 END $$;
 
+-- A migration has failed, and its guest is on the source: whatever must still be removed from the target, the VM is at rest again. Its
+-- claim on the target is given back with the rest, by the undo of vms.hold.
+CREATE FUNCTION let_go(p_vm uuid, p_operation uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = vms, pg_temp AS $$
+DECLARE v vm; w vm;
+BEGIN
+  SELECT * INTO v FROM vm WHERE id = p_vm AND operation_id = p_operation AND deleted_at IS NULL FOR UPDATE;
+  IF NOT FOUND THEN RETURN; END IF;
+  UPDATE vm SET operation_id = NULL, operation_verb = NULL, generation = generation + 1,
+    -- AT_REST in services/vms/src/rules.ts
+    state = CASE observed WHEN 'NONE' THEN 'UNKNOWN' WHEN 'MISSING' THEN 'ERROR' ELSE observed::text END::vm_state
+  WHERE id = v.id RETURNING * INTO w;
+  PERFORM operations.put_event('vm.changed', w.id::text, w.tenant_id, jsonb_build_object('before', facts(v), 'after', facts(w)));
+END $$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA vms FROM PUBLIC;
 GRANT USAGE ON SCHEMA vms TO novacron_storage, novacron_network, novacron_migration;
+GRANT EXECUTE ON FUNCTION let_go TO novacron_migration;
 GRANT EXECUTE ON FUNCTION vm_facts, vms_on, host_facts, devices_of, hold_for TO novacron_storage, novacron_network, novacron_migration;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { DomainError } from '@novacron/core';
 import type { Connection } from '@novacron/libvirt';
-import { GaveUp, StaleClaim, type Step, type StepRun } from '@novacron/operations';
+import { GaveUp, passDoor, StaleClaim, type Step, type StepRun } from '@novacron/operations';
 import type { Logger } from 'pino';
 import type { Database, Tx } from '../database.ts';
 import { readSourceView, unlessOver, type SourceView } from '../guest.ts';
@@ -43,6 +43,8 @@ export const moveStep = (host: MoveHost): Step<Tx, MoveInput, MoveOutput, void> 
   commit: async (tx, { migrationId }, { downtimeMs }) => {
     await changeMigration(tx, migrationId, { state: 'COMPLETING', progress: 0.99, message: null, memoryRemaining: 0n, predictedDurationMs: null, ...(downtimeMs === null ? {} : { downtimeMs }) });
   },
+  /** The guest is on the source, as is known by now: it is at rest again, however long it takes to tidy up the target. */
+  commitUndo: (tx, { vmId }, _undone, { claim }) => passDoor(tx, 'vms.let_go($1::uuid, $2::uuid)', vmId, claim.operationId),
   undo: async (run, input) => {
     if (run.claim.output === null) return;
     await settle(host, run, input).then(

@@ -22,15 +22,16 @@ export const holdStep: Step<Tx, HoldInput, void, void> = {
   async commitUndo(tx, { vmId, operationId, verb, desiredBefore }, _undone, { claim }) {
     if (verb === 'create') return buryVm(tx, vmId);
     const vm = await findLockedVm(tx, vmId);
-    if (!vm || vm.operationId !== operationId) return; // let go of already
-    if (vm.migrationHostId !== null) await releaseClaim(tx, vm.migrationHostId, vm);
+    const isHeld = vm?.operationId === operationId; // else it was let go of already
+    // A migration lets go as soon as its guest is known to have stayed; its claim on the target lasts until nothing is left there.
+    const claimed = verb === 'migrate' ? (vm?.migrationHostId ?? null) : null;
+    if (!vm || !(isHeld || claimed !== null)) return;
+    if (claimed !== null) await releaseClaim(tx, claimed, vm);
+    // Cancelled, the wish is withdrawn; failed, it stands.
+    const wish = claim.cancelled ? { desiredState: desiredBefore } : verb in FOREIGN_VERBS ? {} : { stateReason: claim.error?.message ?? vm.stateReason };
     await changeVm(tx, vm, {
-      operationId: null,
-      operationVerb: null,
-      migrationHostId: null,
-      forceStop: false,
-      // Cancelled, the wish is withdrawn; failed, it stands.
-      ...(claim.cancelled ? { desiredState: desiredBefore } : verb in FOREIGN_VERBS ? {} : { stateReason: claim.error?.message ?? vm.stateReason }),
+      ...(claimed === null ? {} : { migrationHostId: null }),
+      ...(isHeld ? { operationId: null, operationVerb: null, forceStop: false, ...wish } : {}),
     });
   },
 };
