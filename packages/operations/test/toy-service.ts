@@ -56,15 +56,15 @@ export async function startToyService() {
       workers.add(worker);
       return worker;
     },
-    /** Submits an operation of these steps and rings. */
-    async begin(steps: readonly ToyStep[], options: { hostId?: HostId; ring?: boolean } = {}): Promise<OperationId> {
+    /** Submits an operation of these steps and rings; `done`: steps before them, done by its own transaction. */
+    async begin(steps: readonly ToyStep[], options: { hostId?: HostId; ring?: boolean; done?: readonly ToyStep[] } = {}): Promise<OperationId> {
       const id = newId<OperationId>();
       const at = options.hostId === undefined ? {} : { hostId: options.hostId };
       const bell = await transaction((tx) =>
         submit(
           tx,
           { id, kind: 'vm.toy', targetType: 'Vm', targetId: newId(), tenantId: null, requestedBy: null, requestId: null },
-          steps.map((step) => plan(step, { key: step.name }, at)),
+          [...(options.done ?? []).map((step) => plan(step, { key: step.name }, { done: true })), ...steps.map((step) => plan(step, { key: step.name }, at))],
         ),
       );
       if (options.ring !== false) bells.ring(bell);

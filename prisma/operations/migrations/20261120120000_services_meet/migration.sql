@@ -40,7 +40,8 @@ BEGIN
     CASE WHEN x.done THEN clock_timestamp() END, CASE WHEN x.done THEN clock_timestamp() END
   FROM jsonb_array_elements(p_steps) WITH ORDINALITY s,
     jsonb_to_record(s.value) AS x(name text, "hostId" uuid, input jsonb, undoable boolean, final boolean, settles boolean, done boolean);
-  UPDATE operation SET cursor = (SELECT count(*) FROM step WHERE operation_id = operation.id AND state = 'SUCCEEDED')
+  -- what has settled with the submitting transaction can't be cancelled from the first
+  UPDATE operation SET cursor = (SELECT count(*) FROM step WHERE operation_id = operation.id AND state = 'SUCCEEDED'), cancellable = NOT has_settled(operation)
   WHERE id = (p_operation ->> 'id')::uuid RETURNING * INTO o;
   -- what the submitting transaction has done altogether has succeeded with it
   IF o.cursor = jsonb_array_length(p_steps) THEN o := finish(o, 'SUCCEEDED'); END IF;
