@@ -32,7 +32,7 @@ const domainState = (): Promise<string> => system.host.virsh('domstate', `nc-${v
 const statesSince = (count: number): string[] => watch.messages.slice(count).map(({ data }) => data['vmChanged'].vm.state);
 
 it('signs in with the first example', async () => {
-  const { document, variables } = example('1-login');
+  const { document, variables } = example('01-login');
   const { login } = await system.graph.run(document, { input: { ...variables['input'], ...ADMIN } });
   expect(login).toMatchObject({ accessToken: expect.any(String), refreshToken: expect.any(String), user: { email: ADMIN.email } });
   expect(Date.parse(login.expiresAt)).toBeGreaterThan(Date.now());
@@ -44,7 +44,7 @@ it('signs in with the first example', async () => {
 
 it('takes a host into the fleet and sees what it is', async () => {
   await system.registerHost(me);
-  const { document } = example('2-hosts');
+  const { document } = example('02-hosts');
   const hosts = await eventually('the host to be measured', async () => {
     const answer = await me.run(document);
     return answer['hosts'].edges[0].node.metrics !== null && answer['hosts'];
@@ -61,7 +61,7 @@ it('takes a host into the fleet and sees what it is', async () => {
 const kernelOf = ({ guest }: Embedded) => ({ kernel: guest.kernel, initrd: guest.initrd, cmdline: guest.cmdline });
 
 it('plans a VM, and changes nothing by it', async () => {
-  const { document, variables } = example('3-plan-vm');
+  const { document, variables } = example('03-plan-vm');
   const { planVm } = await me.run(document, { input: { ...variables['input'], kernel: kernelOf(system) } });
   expect(planVm).toMatchObject({ strategy: 'SPREAD', chosen: { name: 'hv1' }, candidates: [{ host: { name: 'hv1' }, rejectedBecause: null }] });
   expect(planVm.candidates[0].factors.length).toBeGreaterThan(0);
@@ -70,8 +70,8 @@ it('plans a VM, and changes nothing by it', async () => {
 
 it('creates a VM, and watches it and its operation come to life', async () => {
   watch = await me.subscribe(WATCH);
-  const operations = await me.subscribe(example('8-watch-operations').document);
-  const { document, variables } = example('4-create-vm');
+  const operations = await me.subscribe(example('12-watch-operations').document);
+  const { document, variables } = example('04-create-vm');
   const { createVm } = await me.run(document, { input: { ...variables['input'], memory: '96MiB', kernel: kernelOf(system) } });
   expect(createVm).toMatchObject({ vm: { name: 'first-vm', state: 'PENDING', host: { name: 'hv1' } }, operation: { kind: 'vm.create' } });
   vm = new Vm(me, createVm.vm.id, 'first-vm');
@@ -102,7 +102,7 @@ it('creates a VM, and watches it and its operation come to life', async () => {
 });
 
 it('lists it with what several services know of it', async () => {
-  const { document, variables } = example('5-vms');
+  const { document, variables } = example('05-vms');
   const vms = await eventually('the VM to be measured', async () => {
     const answer = await me.run(document, variables);
     return answer['vms'].edges[0].node.metrics !== null && answer['vms'];
@@ -117,7 +117,7 @@ it('lists it with what several services know of it', async () => {
 });
 
 it('watches what it and its host use', async () => {
-  const [vms = '', hosts = ''] = example('9-watch-metrics').document.split(/(?=subscription WatchHostMetrics)/);
+  const [vms = '', hosts = ''] = example('13-watch-metrics').document.split(/(?=subscription WatchHostMetrics)/);
   const both = await Promise.all([vms, hosts].map(async (document, index) => {
     const subscription = await me.subscribe(document);
     await eventually('three samples', () => subscription.messages.length >= 3);

@@ -42,6 +42,7 @@ function unknownInput(schema: GraphQLSchema, document: string, variables: object
   const check = (path: string, typeName: string | undefined, value: unknown): void => {
     const type = typeName === undefined ? undefined : schema.getType(typeName);
     if (!isInputObjectType(type) || typeof value !== 'object' || value === null) return;
+    if (Array.isArray(value)) return value.forEach((one, index) => check(`${path}.${index}`, typeName, one));
     const fields = type.getFields();
     for (const [name, inner] of Object.entries(value)) {
       const field = fields[name];
@@ -130,8 +131,8 @@ describe('in a browser', () => {
   it('shows the manual of the graph', async () => {
     await page.getByRole('button', { name: /documentation/i }).first().click();
     await page.locator('.graphiql-plugin').getByText('Mutation', { exact: true }).first().click();
-    await page.locator('.graphiql-plugin').getByText('Makes a VM and starts it.').first().waitFor();
-    expect(await page.locator('.graphiql-plugin').innerText()).toMatch(/createVm[\s\S]*Makes a VM and starts it\. Errors: BAD_USER_INPUT/);
+    await page.locator('.graphiql-plugin').getByText('Makes a VM, with its disks and interfaces, and starts it.').first().waitFor();
+    expect(await page.locator('.graphiql-plugin').innerText()).toMatch(/createVm[\s\S]*Makes a VM, with its disks and interfaces, and starts it\. Errors: BAD_USER_INPUT/);
   });
 
   it('sees live what happens to VMs', async () => {
