@@ -3,6 +3,7 @@ import { DomainError } from '@novacron/core';
 import { LibvirtError, type Connection, type ErrorCodeName } from '@novacron/libvirt';
 import type { PoolRow, VolumeRow } from '../database.ts';
 import { libvirtPoolName } from '../rules.ts';
+import { requirePlainRaw } from './plain-raw.ts';
 import { readOwner, volumeXml, type Owner, type VolumeSpec } from './volume-xml.ts';
 
 type PoolRef = Awaited<ReturnType<Connection['pools']['lookupByName']>>;
@@ -21,7 +22,14 @@ export interface Place {
   libvirtName: string;
 }
 
+/** What is copied: what its row says that it is, whatever a guest has written into it. */
+export interface Source extends Place {
+  format: string;
+  encrypted: boolean;
+}
+
 export const placeOf = (volume: VolumeRow & { pool: PoolRow }): Place => ({ pool: volume.pool, libvirtName: volume.libvirtName });
+export const sourceOf = ({ format, encrypted }: Pick<VolumeRow, 'format' | 'encrypted'>, place: Place): Source => ({ ...place, format, encrypted });
 /** How its host finds the file: what libvirt knows a secret's use by. */
 export const pathOf = ({ pool, libvirtName }: Place): string => `${pool.path}/${libvirtName}`;
 
@@ -32,8 +40,10 @@ export interface HostStorage {
   /** Null when it is not there, also after the pool was read again. */
   find(connection: Connection, place: Place): Promise<VolumeRef | null>;
   /** Makes a volume anew: what an attempt that was cut off has left of it goes first. `from`: with that volume's content. */
-  make(place: Place, spec: Omit<VolumeSpec, 'name'>, options?: { from?: Place; signal?: AbortSignal }): Promise<void>;
+  make(place: Place, spec: Omit<VolumeSpec, 'name'>, options?: { from?: Source; signal?: AbortSignal }): Promise<void>;
   remove(place: Place): Promise<void>;
+  /** Grows a volume that no guest has, or that its guest's QEMU has grown. */
+  grow(source: Source, bytes: number): Promise<void>;
   /** Bytes that a guest sees, and that it takes up. */
   measure(place: Place): Promise<{ capacity: number; allocation: number } | null>;
 }
@@ -47,6 +57,9 @@ export const nullIf =
     if (codes.some((code) => isCode(error, code))) return null;
     throw error;
   };
+
+/** Its guest decides what the file begins with: there is nothing of ours before it. */
+const isGuests = ({ format, encrypted }: Source): boolean => format === 'raw' && !encrypted;
 
 export function createHostStorage(agent: HostAgent): HostStorage {
   /** Read once for each connection: it does not change while a libvirtd runs. */
@@ -93,7 +106,7 @@ export function createHostStorage(agent: HostAgent): HostStorage {
     if (found) await connection.volumes.delete(found).catch(nullIf('NO_STORAGE_VOL'));
   };
 
-  const create = async (connection: Connection, place: Place, spec: VolumeSpec, from: Place | undefined): Promise<void> => {
+  const create = async (connection: Connection, place: Place, spec: VolumeSpec, from: Source | undefined): Promise<void> => {
     const ref = await pool(connection, place.pool.name);
     const xml = volumeXml(spec, await ownerOn(connection));
     if (from === undefined) {
@@ -102,6 +115,7 @@ export function createHostStorage(agent: HostAgent): HostStorage {
     }
     const source = await find(connection, from);
     if (!source) throw new DomainError('NOT_FOUND', 'What was to be copied is gone from its storage pool.');
+    if (isGuests(from)) await requirePlainRaw(connection, source);
     await connection.volumes.createFrom(ref, xml, source, 0, { deadlineMs: COPY_DEADLINE_MS });
   };
 
@@ -125,6 +139,14 @@ export function createHostStorage(agent: HostAgent): HostStorage {
             await remove(place);
           }
         }
+      });
+    },
+    async grow(source, bytes) {
+      await withOwn(undefined, async (connection) => {
+        const found = await find(connection, source);
+        if (!found) return;
+        if (isGuests(source)) await requirePlainRaw(connection, found);
+        await connection.volumes.resize(found, bytes);
       });
     },
     async measure(place) {

@@ -1,7 +1,7 @@
 import { DomainError } from '@novacron/core';
 import type { Connection } from '@novacron/libvirt';
 import type { PoolRow } from '../database.ts';
-import { libvirtPoolName } from '../rules.ts';
+import { libvirtPoolName, markerName } from '../rules.ts';
 import type { PoolReport } from '../store/pools.ts';
 import { isCode, nullIf, type PoolRef } from './host-storage.ts';
 import { poolXml, readPoolPath } from './volume-xml.ts';
@@ -59,6 +59,22 @@ export async function readPool(connection: Connection, ref: PoolRef, ours: Reado
   return { path, capacity: info.capacity, used: info.allocation, ours: [...volumes.values()].reduce((sum, bytes) => sum + bytes, 0), volumes };
 }
 
-/** Lets libvirt look for what came and went without it, and at how much room there is. Not while it makes a volume in it. */
-export const refreshPool = (connection: Connection, ref: PoolRef): Promise<void | null> =>
-  connection.pools.refresh(ref, { deadlineMs: REFRESH_DEADLINE_MS }).catch(nullIf('INTERNAL_ERROR', 'OPERATION_INVALID'));
+/**
+ * Lets libvirt look for what came and went without it, and at how much room there is. @returns false while it makes a volume in the
+ * pool ("pool has asynchronous jobs running"): then it does not look
+ */
+export async function refreshPool(connection: Connection, ref: PoolRef): Promise<boolean> {
+  try {
+    await connection.pools.refresh(ref, { deadlineMs: REFRESH_DEADLINE_MS });
+    return true;
+  } catch (error) {
+    if (isCode(error, 'INTERNAL_ERROR') || isCode(error, 'OPERATION_INVALID')) return false;
+    throw error;
+  }
+}
+
+/** A shared pool without the file that its first host has written is another directory: a file system that is not mounted, say. */
+export async function requireMarker(connection: Connection, ref: PoolRef, pool: Pick<PoolRow, 'id'>): Promise<void> {
+  if (await connection.volumes.lookupByName(ref, markerName(pool.id)).catch(nullIf('NO_STORAGE_VOL'))) return;
+  throw new DomainError('INVALID_STATE', 'This host does not see the file that marks the shared pool: its directory is not the one that the other hosts have.');
+}

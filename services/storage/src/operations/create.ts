@@ -1,6 +1,6 @@
 import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
-import { placeOf } from '../host/host-storage.ts';
+import { placeOf, sourceOf } from '../host/host-storage.ts';
 import { releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
 import { at, locksOf, lockVolume, placedVolume, specOf, withVolume, type HostSteps } from './steps.ts';
@@ -26,7 +26,7 @@ export const makeVolumeStep = (steps: HostSteps): Step<Tx, MakeVolumeInput, { al
     } else {
       const snapshot = await context.database.volumeSnapshot.findUniqueOrThrow({ where: { id: snapshotId }, include: { volume: { include: { pool: true } } } });
       const from = snapshotPlace(snapshot, snapshot.volume);
-      await withVolume(steps, volume, () => host.make(place, specOf(volume), { from, signal: run.signal }), locksOf(snapshot.volume, from, snapshot.id));
+      await withVolume(steps, volume, () => host.make(place, specOf(volume), { from: sourceOf(snapshot.volume, from), signal: run.signal }), locksOf(snapshot.volume, from, snapshot.id));
     }
     return { allocated: (await host.measure(place))?.allocation ?? null };
   },

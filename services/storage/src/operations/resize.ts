@@ -2,7 +2,7 @@ import { vmsSteps, type HeldVm } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
-import { placeOf } from '../host/host-storage.ts';
+import { placeOf, sourceOf } from '../host/host-storage.ts';
 import { changeVolume, findLockedVolume, releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
 import { at, placedVolume, unlockVolume, withVolume, type HostSteps } from './steps.ts';
@@ -27,11 +27,7 @@ async function grow(steps: HostSteps, input: GrowInput, begin: () => Promise<voi
   if (!now) throw new DomainError('NOT_FOUND', 'The volume is gone from its storage pool: it was removed there, not through NovaCron.');
   if (now.capacity >= input.size) return;
   await begin();
-  const resize = async (): Promise<void> => {
-    const connection = await host.agent.connection();
-    const found = await host.find(connection, place);
-    if (found) await connection.volumes.resize(found, input.size);
-  };
+  const resize = (): Promise<void> => host.grow(sourceOf(volume, place), input.size);
   // qemu-img opens it; a VM that has it keeps its key on the host
   if (volume.vmId === null) await withVolume(steps, volume, resize);
   else {
@@ -43,10 +39,11 @@ async function grow(steps: HostSteps, input: GrowInput, begin: () => Promise<voi
 const measure = async ({ host, context }: HostSteps, { volumeId }: VolumeInput): Promise<number | null> =>
   (await host.measure(placeOf(await placedVolume(context, volumeId))))?.capacity ?? null;
 
-const keepWhatGrew: NonNullable<Step<Tx, GrowInput, void, number | null>['commitUndo']> = async (tx, { volumeId }, capacity, { claim }) => {
+const keepWhatGrew: NonNullable<Step<Tx, GrowInput, void, number | null>['commitUndo']> = async (tx, { volumeId, size }, capacity, { claim }) => {
   const volume = await findLockedVolume(tx, volumeId);
-  if (volume?.operationId !== claim.operationId || capacity === null || BigInt(capacity) <= volume.size) return;
-  await changeVolume(tx, volume, { size: BigInt(capacity) });
+  if (volume?.operationId !== claim.operationId || capacity === null) return;
+  const grown = BigInt(Math.min(capacity, size)); // what a raw volume begins with may say anything: nobody has claimed more
+  if (grown > volume.size) await changeVolume(tx, volume, { size: grown });
 };
 
 export const growVolumeStep = (steps: HostSteps): Step<Tx, GrowInput, void, number | null> => ({

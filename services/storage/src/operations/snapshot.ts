@@ -1,6 +1,6 @@
 import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { PoolRow, SnapshotRow, Tx } from '../database.ts';
-import { placeOf, type Place } from '../host/host-storage.ts';
+import { placeOf, sourceOf, type Place } from '../host/host-storage.ts';
 import { claimRoom } from '../store/claims.ts';
 import { findLockedVolume, releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
@@ -29,7 +29,7 @@ export const makeSnapshotStep = (steps: HostSteps): Step<Tx, SnapshotInput, Acte
     const place = snapshotPlace(snapshot, volume);
     const spec = { ...specOf(volume), secretId: volume.secretId === null ? null : snapshotId };
     await run.begin();
-    const copy = (): Promise<void> => steps.host.make(place, spec, { from: placeOf(volume), signal: run.signal });
+    const copy = (): Promise<void> => steps.host.make(place, spec, { from: sourceOf(volume, placeOf(volume)), signal: run.signal });
     await withVolume(steps, volume, copy, locksOf(volume, place, snapshotId));
     return ACTED;
   },
