@@ -49,8 +49,9 @@ async function measure({ only, rounds }: Arguments): Promise<Results> {
     found.set(name, await MEASUREMENTS[name].measure(lab, rounds));
   }
   const shown = [...found].toSorted(([one], [other]) => SHOWN[one] - SHOWN[other]).map(([, { figures }]) => figures);
+  const notes = [...found.values()].flatMap((one) => one.notes ?? []);
   const memory = found.get('acceptance')?.memory ?? null;
-  return { measuredAt: new Date().toISOString(), machine, loadAfter: loadNow(), figures: shown.flat(), memory };
+  return { measuredAt: new Date().toISOString(), machine, loadAfter: loadNow(), figures: shown.flat(), notes, memory };
 }
 
 async function main(): Promise<void> {

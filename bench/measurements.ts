@@ -1,6 +1,6 @@
 import { measureAcceptance, type AcceptanceSamples } from './acceptance.ts';
 import { measureDelivery } from './delivery.ts';
-import { acceptanceFigures, deliveryFigures, imageVmFigures, migrationFigures, powerFigures, volumeFigures, type Figure } from './figures.ts';
+import { acceptanceFigures, deliveryFigures, imageVmFigures, migrationFigures, migrationNotes, powerFigures, volumeFigures, type Figure } from './figures.ts';
 import { measureImageVm } from './image-vm.ts';
 import type { Lab } from './lab.ts';
 import { measureMigration } from './migration.ts';
@@ -10,6 +10,8 @@ import { measureVolumes } from './volumes.ts';
 /** What one measurement has found. */
 export interface Found {
   figures: Figure[];
+  /** What must be said beside them. */
+  notes?: string[];
   /** Resident memory of the whole system in one process, in bytes. */
   memory?: AcceptanceSamples['memory'];
 }
@@ -34,7 +36,13 @@ export const MEASUREMENTS = {
   delivery: { says: 'Changes delivered', measure: async (lab) => ({ figures: deliveryFigures(await measureDelivery(lab)) }) },
   volumes: { says: 'Volumes made and cloned', measure: async (lab, rounds) => ({ figures: volumeFigures(await measureVolumes(lab, rounds)) }) },
   'image-vm': { says: 'VMs from an image until they have an address', measure: async (lab, rounds) => ({ figures: imageVmFigures(await measureImageVm(lab, rounds)) }) },
-  migration: { says: 'Live migrations', measure: async (lab, rounds) => ({ figures: migrationFigures(await measureMigration(lab, rounds)) }) },
+  migration: {
+    says: 'Live migrations',
+    measure: async (lab, rounds) => {
+      const samples = await measureMigration(lab, rounds);
+      return { figures: migrationFigures(samples), notes: migrationNotes(samples) };
+    },
+  },
 } as const satisfies Record<string, Measurement>;
 
 export type MeasurementName = keyof typeof MEASUREMENTS;

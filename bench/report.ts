@@ -8,6 +8,8 @@ export interface Results {
   machine: Machine;
   loadAfter: number;
   figures: Figure[];
+  /** What must be said beside them. */
+  notes: string[];
   /** Resident memory of the whole system in one process, in bytes. */
   memory: AcceptanceSamples['memory'] | null;
 }
@@ -23,7 +25,7 @@ function row({ name, summary, against, goal }: Figure): string {
 }
 
 /** The figures for people: one table, and what they were measured on. */
-export function toMarkdown({ measuredAt, machine, loadAfter, figures, memory }: Results): string {
+export function toMarkdown({ measuredAt, machine, loadAfter, figures, notes, memory }: Results): string {
   const { cpu, cores, memoryGiB, node, libvirt, qemu, accelerated, loadBefore } = machine;
   const lines = [
     '| What (milliseconds) | n | median | p95 | p99 | min..max | against virsh | goal |',
@@ -31,6 +33,7 @@ export function toMarkdown({ measuredAt, machine, loadAfter, figures, memory }: 
     ...figures.map(row),
     '',
   ];
+  for (const note of notes) lines.push(note, '');
   if (memory) {
     lines.push(`Resident memory of all roles in one process: ${mib(memory.started)} after the start, ${mib(memory.with100Vms)} with 100 VMs.`, '');
   }
