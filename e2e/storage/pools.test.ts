@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '@novacron/testkit';
@@ -52,6 +52,24 @@ it('a shared pool is the same on all of its hosts, and its volumes go to VMs on 
     await vm.does('delete');
   }
   await volume.does((one) => one.delete());
+});
+
+it('a shared pool whose directory is another one after a restart is not used there until it is the same again', async () => {
+  const name = newName('mounted');
+  const { id, operation } = await createPool(admin, { name, hostIds, path: join(directory, name), shared: true });
+  await operation.succeeds();
+  const [marker, away] = [join(directory, name, `novacron-${id}.pool`), join(directory, 'away')];
+  const seat = async () => (await system.sql('SELECT state, problem FROM storage.pool_host WHERE pool_id = $1 AND host_id = $2', [id, hostIds[1]]))[0];
+  const restart = async () => {
+    await system.hosts[1]?.killDaemon();
+    await system.hosts[1]?.startDaemon();
+  };
+  await rename(marker, away);
+  await restart();
+  await eventually('the pool to be refused', async () => expect(await seat()).toEqual({ state: 'UNAVAILABLE', problem: expect.stringMatching('does not see the file') }), { timeoutMs: 30_000 });
+  await rename(away, marker);
+  await restart();
+  await eventually('the pool to be back', async () => expect(await seat()).toEqual({ state: 'READY', problem: null }), { timeoutMs: 30_000 });
 });
 
 it('a directory that the other host does not see is no shared one, and nothing of it stays', async () => {

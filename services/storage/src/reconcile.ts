@@ -9,11 +9,11 @@ import type { Logger } from 'pino';
 import type { PoolRow } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { pathOf, placeOf, nullIf } from './host/host-storage.ts';
-import { ensurePool, readPool, refreshPool } from './host/pools.ts';
-import { unlock } from './host/volume-secrets.ts';
+import { ensurePool, readPool, refreshPool, requireMarker } from './host/pools.ts';
+import { lockAgain, unlock } from './host/volume-secrets.ts';
 import { readPoolPath } from './host/volume-xml.ts';
 import { LOCAL_POOL, libvirtPoolName } from './rules.ts';
-import { recordPool } from './store/pools.ts';
+import { claimedFiles, recordPool } from './store/pools.ts';
 import { recordVolumes } from './store/seen-volumes.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -53,9 +53,10 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
     const seat = { poolId_hostId: { poolId: pool.id, hostId } };
     try {
       const ref = await ensurePool(connection, pool);
-      await refreshPool(connection, ref);
-      const volumes = await again(() => database.volume.findMany({ where: { poolId: pool.id, deletedAt: null }, select: { libvirtName: true } }));
-      const report = await readPool(connection, ref, new Set(volumes.map(({ libvirtName }) => libvirtName)));
+      if (!(await refreshPool(connection, ref))) return; // someone makes a volume in it: what it lists may be old
+      if (pool.shared) await requireMarker(connection, ref, pool);
+      const ours = await again(() => claimedFiles(database, pool.id));
+      const report = await readPool(connection, ref, ours);
       await again(() => recordPool(database, pool.id, report, context.policy.overcommit));
       await again(() => database.poolHost.update({ where: seat, data: { state: 'READY', problem: null } }));
       await again(() => recordVolumes(database, pool.id, report.volumes));
@@ -124,15 +125,20 @@ async function ensureLocalPool({ database, policy }: WorkerContext, agent: HostA
 
 /** What opens the encrypted volumes of the VMs on this host. */
 async function unlockVolumes({ database, secrets }: WorkerContext, agent: HostAgent, connection: Connection, logger: Logger): Promise<void> {
-  const vms = await database.$queryRaw<{ id: string }[]>`SELECT id FROM vms.vms_on(${agent.host.id}::uuid)`;
-  const volumes = await database.volume.findMany({
-    where: { vmId: { in: vms.map(({ id }) => id) }, secretId: { not: null }, deletedAt: null },
-    include: { pool: true },
-  });
-  for (const volume of volumes) {
+  // one that is on its way to another host is not locked here a second time
+  const volumesHere = async (id?: string) => {
+    const vms = await database.$queryRaw<{ id: string }[]>`SELECT id FROM vms.vms_on(${agent.host.id}::uuid) WHERE operation_verb IS DISTINCT FROM 'migrate'`;
+    return database.volume.findMany({
+      where: { ...(id === undefined ? {} : { id }), vmId: { in: vms.map((vm) => vm.id) }, secretId: { not: null }, deletedAt: null },
+      include: { pool: true },
+    });
+  };
+  for (const volume of await volumesHere()) {
     if (volume.secretId === null) continue;
     try {
       await unlock(connection, secrets, { secretId: volume.secretId, path: pathOf(placeOf(volume)), volume });
+      const [still] = await volumesHere(volume.id);
+      if (!still) await lockAgain(connection, volume.secretId); // it has left meanwhile
     } catch (error) {
       logger.warn({ err: fromLibvirt(error), volumeId: volume.id }, 'an encrypted volume could not be unlocked');
     }

@@ -16,8 +16,21 @@ export interface PoolReport {
   capacity: number;
   /** Bytes in use on its file system, whoever uses them. */
   used: number;
-  /** Of these, by volumes of ours. */
+  /** Of these, by what room is claimed for. */
   ours: number;
+}
+
+/**
+ * libvirt's names of all that room is claimed for in a pool: volumes, also those that a migration brings, their snapshots, seeds
+ * and images. What they take up is promised already, and not another's.
+ */
+export async function claimedFiles(sql: Database | Tx, poolId: string): Promise<Set<string>> {
+  const rows = await sql.$queryRaw<{ name: string }[]>`
+    SELECT libvirt_name AS name FROM volume WHERE deleted_at IS NULL AND ${poolId}::uuid IN (pool_id, target_pool_id)
+    UNION ALL SELECT s.libvirt_name FROM volume_snapshot s JOIN volume v ON v.id = s.volume_id WHERE v.pool_id = ${poolId}::uuid
+    UNION ALL SELECT libvirt_name FROM seed WHERE ${poolId}::uuid IN (pool_id, target_pool_id)
+    UNION ALL SELECT libvirt_name FROM image_copy WHERE pool_id = ${poolId}::uuid`;
+  return new Set(rows.map(({ name }) => name));
 }
 
 /** Writes what was seen of a pool: what others use of it, nobody can be promised. */
