@@ -15,7 +15,8 @@ export interface Container {
   Names: string[];
   /** "running", "exited", ... */
   State: string;
-  /** "Up 3 seconds ago (healthy)" */
+  ExitCode: number;
+  /** What its health check says, if it has one: "starting", "healthy" or "unhealthy". */
   Status: string;
 }
 
@@ -26,8 +27,8 @@ export interface Engine {
   /** Where images are: for buildah, which builds outside of the namespaces, as it needs the network. */
   readonly storage: readonly string[];
   containers(): Promise<Container[]>;
-  /** The uids that a container's processes run as, as it sees them. */
-  users(id: string): Promise<string[]>;
+  /** The uid that a container's first process runs as. */
+  userOf(id: string): Promise<number>;
   /** What lies in a volume: paths relative to it. */
   filesOf(volume: string): string[];
   compose(variables: Record<string, string>, ...args: string[]): Promise<string>;
@@ -100,7 +101,8 @@ export async function startEngine(): Promise<Engine> {
   const [etc, images, runroot] = [join(dir, 'etc'), join(dir, 'images'), join(dir, 'run')];
   for (const made of [etc, images, runroot]) mkdirSync(made);
   const driver = await storageDriver(dir);
-  writeFileSync(join(etc, 'storage.conf'), `[storage]\ndriver = "${driver}"\ngraphroot = "${images}"\nrunroot = "${runroot}"\n`);
+  // podman cleans up after no container whose runroot has more than 50 characters, and says so nowhere
+  writeFileSync(join(etc, 'storage.conf'), `[storage]\ndriver = "${driver}"\ngraphroot = "${images}"\nrunroot = "/run/containers"\n`);
   writeFileSync(join(etc, 'policy.json'), '{ "default": [{ "type": "insecureAcceptAnything" }] }');
   // No control groups: there would be some to remove if we were killed.
   const limits = `default_ulimits = ["nofile=${openFiles()}:${openFiles()}", "nproc=4096:4096"]\ncgroups = "disabled"`;
@@ -133,7 +135,7 @@ export async function startEngine(): Promise<Engine> {
   const checkHealth = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
       const starting = await containers().catch(() => []);
-      for (const { Id } of starting.filter(({ Status }) => Status.includes('(starting)'))) await ask(`/libpod/containers/${Id}/healthcheck`).catch(() => undefined);
+      for (const { Id } of starting.filter(({ Status }) => Status === 'starting')) await ask(`/libpod/containers/${Id}/healthcheck`).catch(() => undefined);
       await delay(500, undefined, { signal }).catch(() => undefined);
     }
   };
@@ -142,9 +144,10 @@ export async function startEngine(): Promise<Engine> {
     dir,
     storage: ['--root', images, '--runroot', runroot, '--storage-driver', driver],
     containers,
-    async users(id) {
-      const { Titles, Processes } = JSON.parse(await ask(`/libpod/containers/${id}/top?ps_args=uid`)) as { Titles: string[]; Processes: string[][] }; // podman's own table
-      return Processes.map((row) => row[Titles.indexOf('UID')] ?? '?');
+    async userOf(id) {
+      const { State } = JSON.parse(await ask(`/libpod/containers/${id}/json`)) as { State: { Pid: number } }; // podman's own description
+      const { stdout } = await run('nsenter', ['-t', init, '-m', '-p', 'cat', `/proc/${State.Pid}/status`]);
+      return Number(/^Uid:\s+(\d+)/m.exec(stdout)?.[1]);
     },
     filesOf: (volume) => {
       const at = join(images, 'volumes', volume, '_data');
