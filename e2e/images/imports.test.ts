@@ -31,6 +31,8 @@ beforeAll(async () => {
   files['/outside.qcow2'] = readFileSync(join(directory, 'outside.qcow2'));
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', 'data_file=outside.raw', 'data.qcow2', '1M'], { cwd: directory });
   files['/data.qcow2'] = readFileSync(join(directory, 'data.qcow2'));
+  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', 'alone.qcow2', '1M'], { cwd: directory });
+  files['/alone.qcow2'] = readFileSync(join(directory, 'alone.qcow2'));
   files['/page.html'] = Buffer.from('<!DOCTYPE html><title>Not found</title>'.padEnd(1024));
   rmSync(directory, { recursive: true });
 
@@ -157,6 +159,18 @@ describe('an import fails', () => {
     const { image, operation } = await start({ name: 'liar', url: `${server.url}/disk.raw` });
     expect(await ended(operation['id'])).toMatchObject({ state: 'FAILED', error: { code: 'BAD_USER_INPUT', field: 'url' } });
     await expectNothingLeft(image['id'], 'liar');
+  });
+
+  it('of a server that sends another file when it is asked again, one with a data file outside', async () => {
+    const [good, bad] = ['/alone.qcow2', '/data.qcow2'].map((path) => files[path] ?? Buffer.alloc(0)) as [Buffer, Buffer];
+    const length = Math.max(good.length, bad.length);
+    const answers = [good, bad].map((file) => Buffer.concat([file, Buffer.alloc(length - file.length)]));
+    let asked = 0;
+    const fickle = await startImageServer((_request, response) => void response.writeHead(200, { 'content-length': length }).end(answers[Math.min(asked++, 1)]));
+    const { image, operation } = await start({ name: 'fickle', url: `${fickle.url}/alone.qcow2` });
+    expect(await ended(operation['id'])).toMatchObject({ state: 'FAILED', error: { code: 'BAD_USER_INPUT', field: 'url', message: expect.stringContaining('outside') } });
+    await expectNothingLeft(image['id'], 'fickle');
+    await fickle.stop();
   });
 
   it('where the pool has no room for it', async () => {

@@ -7,6 +7,7 @@ import { receiveFile } from './host/receive-file.ts';
 import { imageFileName } from './image-rules.ts';
 import { beginCopy, buryImage, changeImage, dropCopy, finishCopy, lockImage, type ImageRow } from './image-store.ts';
 import { openSource, type ImportSource } from './import-source.ts';
+import { keepHead } from './probe/keep-head.ts';
 import { probeImage, PROBE_BYTES } from './probe/probe.ts';
 import { IMAGE_FORMATS, type ImageFormat, type Probed } from './probe/probed.ts';
 
@@ -85,9 +86,15 @@ export const fetchImageStep = (steps: HostSteps): Step<Tx, ImportInput, { sha256
     const expected = { format, size: Number(image.size), fileSize: Number(image.fileSize), sha256: image.sha256 };
     const place = await imagePlace(steps, imageId, poolId);
     await run.begin();
-    const sha256 = await receiveFile(steps.host, place, expected, run.signal, (sink) =>
-      openSource(source, steps.context.imports, run.signal).copyTo(sink, (bytes) => run.reportProgress(bytes / expected.fileSize)),
-    );
+    let head = (): Buffer => Buffer.alloc(0);
+    const sha256 = await receiveFile(steps.host, place, expected, run.signal, (sink) => {
+      const kept = keepHead(sink);
+      head = kept.head;
+      return openSource(source, steps.context.imports, run.signal).copyTo(kept.sink, (bytes) => run.reportProgress(bytes / expected.fileSize));
+    });
+    // a server may send another file than the one that was looked at, and libvirt does not see all that a header names
+    const { size } = probeImage(head(), expected.fileSize, format);
+    if (size !== expected.size) throw new DomainError('BAD_USER_INPUT', 'The file has changed while it was fetched.', { field: 'url' });
     return { sha256 };
   },
   async commit(tx, { imageId, poolId }, { sha256 }) {
