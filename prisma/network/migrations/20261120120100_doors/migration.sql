@@ -155,11 +155,13 @@ END $$;
 CREATE FUNCTION hosts_for_vm(p_vm uuid) RETURNS TABLE (host_id uuid, reason text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = network, pg_temp AS $$
 BEGIN
-  RETURN QUERY SELECT h.id, (
+  RETURN QUERY SELECT h.id, coalesce(
+    -- its VM may be free already, but it is not: nobody would take away what the target gets for it
+    (SELECT 'One of its NICs is still being removed.' FROM nic c WHERE c.vm_id = p_vm AND c.state IN ('DETACHING', 'RELEASING') LIMIT 1), (
     SELECT min(coalesce(host_refusal(n, h.id), CASE WHEN n.is_default AND NOT EXISTS (
       SELECT FROM network_host o WHERE o.network_id = n.id AND o.host_id = h.id AND c.address << o.cidr)
       THEN 'Its default network has other addresses.' END))
-    FROM nic c JOIN network n ON n.id = c.network_id WHERE c.vm_id = p_vm AND c.address IS NOT NULL)
+    FROM nic c JOIN network n ON n.id = c.network_id WHERE c.vm_id = p_vm AND c.address IS NOT NULL))
   FROM vms.host_facts() h;
 END $$;
 

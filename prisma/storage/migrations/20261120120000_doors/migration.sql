@@ -168,15 +168,17 @@ CREATE FUNCTION disks_elsewhere(p_vm uuid, p_target uuid, p_copy boolean)
   RETURNS TABLE (volume_id uuid, is_seed boolean, pool_id uuid, size bigint, reason text)
 LANGUAGE sql STABLE AS $$
   SELECT d.id, d.is_seed, CASE WHEN s.host_id IS NULL THEN t.pool_id END, d.size, CASE
+    -- its VM may be free already, but it is not: it is on its way out, or still growing
+    WHEN d.verb IS NOT NULL THEN format('%s is busy: another operation on it (%s) is under way.', d.what, d.verb)
     WHEN s.host_id IS NOT NULL THEN NULL
     WHEN NOT p_copy AND NOT d.is_seed THEN format('%s is in storage pool "%s", which the target does not share: it would have to be copied.', d.what, q.name)
     WHEN t.pool_id IS NULL THEN format('%s is in storage pool "%s", and the target has no pool of this name that is ready.', d.what, q.name)
     WHEN d.snapshots > 0 THEN format('%s has snapshots, which can''t leave storage pool "%s".', d.what, q.name) END
   FROM (
-    SELECT v.id, false AS is_seed, v.pool_id, v.size, format('Volume "%s"', v.name) AS what,
+    SELECT v.id, false AS is_seed, v.pool_id, v.size, format('Volume "%s"', v.name) AS what, v.operation_verb AS verb,
       (SELECT count(*) FROM volume_snapshot n WHERE n.volume_id = v.id) AS snapshots
     FROM volume v WHERE v.vm_id = p_vm AND v.deleted_at IS NULL
-    UNION ALL SELECT s.id, true, s.pool_id, s.size, 'The seed', 0 FROM seed s WHERE s.vm_id = p_vm) d
+    UNION ALL SELECT s.id, true, s.pool_id, s.size, 'The seed', NULL, 0 FROM seed s WHERE s.vm_id = p_vm) d
   JOIN pool q ON q.id = d.pool_id
   LEFT JOIN pool_host s ON q.shared AND s.pool_id = q.id AND s.host_id = p_target AND s.state = 'READY'
   LEFT JOIN pool_host t ON t.host_id = p_target AND t.name = q.name AND t.state = 'READY' AND t.pool_id <> q.id

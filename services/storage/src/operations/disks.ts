@@ -103,7 +103,11 @@ export const unlockDisksStep = (steps: HostSteps): Step<Tx, DisksInput, void, vo
 export const dropDisksStep = (steps: HostSteps): Step<Tx, DisksInput & { keepVolumes: boolean }, void, void> => ({
   ...storageSteps.DROP_DISKS,
   async run(_run, { vmId, keepVolumes }) {
-    for (const volume of await volumesOf(steps, vmId)) {
+    const volumes = await volumesOf(steps, vmId);
+    // the VM is held, so nothing new begins on them; what let go of the VM before its own end comes to that by itself
+    const busy = volumes.find(({ operationVerb }) => operationVerb !== null);
+    if (busy) throw new DomainError('UNAVAILABLE', `Volume "${busy.name}" is busy: another operation on it (${busy.operationVerb}) is under way.`);
+    for (const volume of volumes) {
       if (volume.ownedByVm && !keepVolumes) await steps.host.remove(placeOf(volume));
       await lockVolume(steps, volume);
     }
