@@ -37,6 +37,8 @@ export interface EmbeddedOptions {
   /** How many libvirt hosts, that can reach each other: one unless told. */
   hosts?: number;
   libvirt?: LibvirtHostsOptions;
+  /** How other hosts reach one: plain TCP unless told. */
+  migrationUri?: (host: TestHost) => string;
   /** Directories that VMs may boot from, beside the test guest's. */
   bootDirectories?: readonly string[];
   /** What is done instead of each step. */
@@ -107,7 +109,7 @@ export async function startEmbedded(variables: Record<string, string> = {}, opti
       log,
       logger,
       sql,
-      registerHost: (admin, one = host) => registerHost(admin, one),
+      registerHost: (admin, one = host) => registerHost(admin, one, options.migrationUri?.(one)),
       stop: (how) => system.close(how),
       async start() {
         system = await startAt(Number(new URL(url).port));
@@ -121,9 +123,9 @@ export async function startEmbedded(variables: Record<string, string> = {}, opti
 }
 
 /** Takes a test host into the fleet, and waits until its agent has seen it. */
-export async function registerHost(admin: Graph, host: TestHost): Promise<string> {
+export async function registerHost(admin: Graph, host: TestHost, migrationUri = `qemu+tcp://${host.address}/system`): Promise<string> {
   const { registerHost: registered } = await admin.run('mutation ($input: RegisterHostInput!) { registerHost(input: $input) { id } }', {
-    input: { name: host.name, uri: host.uri, migrationUri: `qemu+tcp://${host.address}/system` },
+    input: { name: host.name, uri: host.uri, migrationUri },
   });
   await eventually(
     `${host.name} to be online`,

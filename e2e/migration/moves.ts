@@ -23,8 +23,8 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-export async function startFleet(options: EmbeddedOptions = {}): Promise<Fleet> {
-  const system = await startEmbedded({}, { hosts: 2, ...options });
+export async function startFleet(options: EmbeddedOptions = {}, variables: Record<string, string> = {}): Promise<Fleet> {
+  const system = await startEmbedded(variables, { hosts: 2, ...options });
   try {
     const people = await makePeople(system.graph);
     const admin = system.graph.as(people.platformAdmin);
