@@ -94,7 +94,10 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
       const seen = await lookAtSource();
       if (seen === null) continue;
       const situation = { mode: row.mode, source: seen.view.seen, attempt: state, cancelled: mover.isCancelled() };
-      const target = decide({ ...situation, target: null }) === decide({ ...situation, target: 'ARRIVED' }) ? null : await askTheTarget();
+      // libvirt says that it succeeded only when the target's has said so
+      const hasSucceeded = state === 'ENDED' && failure === null && situation.source === 'GONE';
+      const matters = decide({ ...situation, target: null }) !== decide({ ...situation, target: 'ARRIVED' });
+      const target = hasSucceeded ? 'ARRIVED' : matters ? await askTheTarget() : null;
       const verdict = decide({ ...situation, target });
       if (verdict !== 'BEGIN' && verdict !== 'FOLLOW') logger.info({ migrationId, vmId, source: seen.view.seen, target, attempt: state, verdict }, 'where the guest is');
       lostLooks = verdict === 'LOST' ? lostLooks + 1 : 0;
