@@ -63,6 +63,23 @@ describe('the default network', () => {
     await Promise.all([one.does('delete'), two.does('delete')]);
     await nothingLeftBehind(system);
   }, 180_000);
+
+  it('lets no guest into the tunnels of others\' overlays', async () => {
+    const vm = await haveVm(alice, guest, on(0));
+    const [nic = {}] = await addressesOf(alice, vm);
+    await guestReady(hostAt(0), domainOf(vm));
+    const gateway = String(nic['address']).replace(/\d+\.\d+$/, '0.1');
+    // what tftp asks for, as the host hears it on that port
+    const heardOn = async (port: number): Promise<string> => {
+      const listening = hostAt(0).exec('sh', '-c', `timeout 8 nc -u -l -W 1 ${port} || true`);
+      await inGuest(vm, hostAt(0), `timeout 5 tftp -g -r a-probe ${gateway} ${port}; true`);
+      return listening;
+    };
+    expect(await heardOn(4788)).toContain('a-probe');
+    expect(await heardOn(4789)).toBe('');
+    await vm.does('delete');
+    await nothingLeftBehind(system);
+  }, 120_000);
 });
 
 describe('networks of a tenant', () => {

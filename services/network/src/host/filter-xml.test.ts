@@ -28,3 +28,11 @@ it('lets through everything but what is spoofed without a group, and with one no
   expect(grouped).toMatch(/filterref filter='nc-anti-spoof'[\s\S]*filterref filter='nc-sg-/);
   expect(grouped).toContain("<rule action='drop' direction='inout' priority='1000'><all/></rule>");
 });
+
+it('drops what a guest sends to the tunnels of overlays before other packets are let through', () => {
+  const rules = [...antiSpoofXml().matchAll(/<rule action='(\w+)' direction='(\w+)' priority='(-\d+)'>(.*?)<\/rule>/g)].map(([, action, , priority, match]) => ({ action, priority: Number(priority), match }));
+  const drop = rules.find(({ match }) => match?.includes("dstportstart='4789' dstportend='4789'"));
+  const accept = rules.find(({ action, match }) => action === 'accept' && match === '<ip/>');
+  expect(drop?.action).toBe('drop');
+  expect(drop?.priority).toBeLessThan(accept?.priority ?? -Infinity);
+});

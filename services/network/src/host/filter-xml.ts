@@ -1,6 +1,7 @@
 import { cidrOf, formatAddress } from '../cidr.ts';
 import type { CheckedRule } from '../rules.ts';
 import { ANTI_SPOOF, groupFilterName, nicFilterName } from './names.ts';
+import { VXLAN_PORT } from './overlay.ts';
 
 /*
  * Network filters (https://libvirt.org/formatnwfilter.html). Of all filters of a NIC the rule with the least priority comes
@@ -24,7 +25,9 @@ const filterXml = (name: string, uuid: string, references: readonly string[], ru
 
 /**
  * What every NIC has: frames leave it with its own MAC address, packets and ARP with its own address too, DHCP answers not at
- * all; besides IPv4 and ARP there is only what QEMU sends for a guest that has moved. $MAC is libvirt's, $IP is NicDevice.address.
+ * all; nor does anything for the tunnels of overlays, which take a frame for any network from whoever sends it to the host, by any of its
+ * addresses (a guest's own tunnel needs another port); besides IPv4 and ARP there is only what QEMU sends for a guest that has moved.
+ * $MAC is libvirt's, $IP is NicDevice.address.
  */
 export const antiSpoofXml = (): string =>
   filterXml(ANTI_SPOOF.name, ANTI_SPOOF.uuid, [], [
@@ -37,6 +40,7 @@ export const antiSpoofXml = (): string =>
     { action: 'accept', direction: 'out', priority: -700, match: "<ip srcipaddr='0.0.0.0' dstipaddr='255.255.255.255' protocol='udp' srcportstart='68' dstportstart='67'/>" },
     { action: 'drop', direction: 'out', priority: -690, match: "<ip match='no' srcipaddr='$IP'/>" },
     { action: 'drop', direction: 'out', priority: -680, match: "<ip protocol='udp' srcportstart='67' dstportstart='68'/>" },
+    { action: 'drop', direction: 'out', priority: -675, match: `<ip protocol='udp' dstportstart='${VXLAN_PORT}' dstportend='${VXLAN_PORT}'/>` },
     { action: 'accept', direction: 'inout', priority: -670, match: '<ip/>' },
     { action: 'accept', direction: 'out', priority: -600, match: "<rarp arpsrcmacaddr='$MAC'/>" },
     { action: 'accept', direction: 'in', priority: -600, match: '<rarp/>' },
