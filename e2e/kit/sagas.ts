@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { DomainError } from '@novacron/core';
 import type { AnyStep, StepRun } from '@novacron/operations';
 import { eventually } from '@novacron/testkit';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import type { Embedded } from './embedded.ts';
 import type { Operation } from './vm.ts';
 
@@ -60,6 +60,10 @@ export interface Saga<Subject> {
   after: unknown;
   /** The steps that do something, in their order; those that the mutation itself does are not among them. */
   steps: readonly SagaStep[];
+  /** What is undone when the first of these fails after its effect, in that order; those that the mutation itself did are among them. */
+  undone?: readonly string[];
+  /** Which of the proofs: all, unless told. */
+  proofs?: readonly Proof[];
   /** What was made for it goes. */
   cleanUp(subject: Subject): Promise<void>;
 }
@@ -70,12 +74,17 @@ export interface SagaStep {
   failedAfter?: unknown;
   /** Once begun, the operation can't be cancelled. */
   final?: boolean;
+  /** Past the point of no return: what fails is tried again until it is done. */
+  onward?: boolean;
 }
+
+export type Proof = 'twice' | 'failed before' | 'failed after' | 'killed' | 'killed undoing' | 'cancelled' | 'onward';
 
 /** Keeps what a saga is about together with its type. */
 // oxlint-disable-next-line typescript/no-explicit-any -- sagas of a table are about different things
 export const saga = <Subject>(given: Saga<Subject>): Saga<any> => given;
 
+const CANCEL = 'mutation ($id: ID!) { cancelOperation(id: $id) { id } }';
 const FAULT = { code: 'CONFLICT', message: 'The test made it fail.' } as const;
 const fail = (): never => {
   throw new DomainError(FAULT.code, FAULT.message);
@@ -106,7 +115,9 @@ interface Proofs {
 
 /** Declares the proofs of a table of sagas. */
 export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBehind, timeoutMs = 120_000 }: Proofs): void {
-  const cases = sagas.flatMap((one) => one.steps.map((step) => ({ saga: one, step, title: one.title, name: step.name })));
+  const provedBy = (proof: Proof) => sagas.filter(({ proofs }) => proofs?.includes(proof) ?? true);
+  const casesOf = (proof: Proof) => provedBy(proof).flatMap((one) => one.steps.map((step) => ({ saga: one, step, title: one.title, name: step.name })));
+  const turnsBack = ({ step }: { step: SagaStep }): boolean => step.onward !== true;
 
   afterEach(() => trouble.set(null));
 
@@ -118,8 +129,8 @@ export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBeh
       if (!isDeepStrictEqual(seen, expected)) throw new Error(`it is ${JSON.stringify(seen)}, not ${JSON.stringify(expected)}`);
       return true;
     };
-    await eventually('what it was about to be as expected', isAsExpected, { timeoutMs: 5_000 });
-    await eventually('a clean house', async () => (await nothingLeftBehind(), true), { timeoutMs: 10_000 });
+    await eventually('what it was about to be as expected', isAsExpected, { timeoutMs: 30_000 });
+    await eventually('a clean house', async () => (await nothingLeftBehind(), true), { timeoutMs: 30_000 });
     trouble.set(null);
     await cleanUp(subject);
     return { state, error };
@@ -144,68 +155,85 @@ export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBeh
     return { subject, operation };
   }
 
-  describe('each step done twice in a row has the same end', () => {
-    it.each(sagas)(
-      '$title',
-      async (one) => {
-        const subject = await one.prepare();
-        trouble.set({ run: twice });
-        expect(await ends(one, subject, await one.ask(subject), one.after)).toMatchObject(SUCCEEDED);
-      },
-      timeoutMs,
-    );
-  });
+  it.each(provedBy('twice'))('$title: each step done twice in a row has the same end', async (one) => {
+    const subject = await one.prepare();
+    trouble.set({ run: twice });
+    expect(await ends(one, subject, await one.ask(subject), one.after)).toMatchObject(SUCCEEDED);
+  }, timeoutMs);
 
-  describe('a step that fails ends the operation, and what was begun is undone, even twice', () => {
-    it.each(cases)(
-      '$title: $name, before it had an effect',
-      async ({ saga: one, name }) => {
-        const subject = await one.prepare();
-        const left = one.steps.slice(0, one.steps.findIndex((step) => step.name === name)).findLast((step) => 'failedAfter' in step);
-        trouble.set({ run: at(name, () => fail()), undo: twice });
-        expect(await ends(one, subject, await one.ask(subject), left ? left.failedAfter : one.before)).toMatchObject(FAILED);
-      },
-      timeoutMs,
-    );
+  it.each(casesOf('failed before').filter(turnsBack))('$title: $name fails before it had an effect: what was begun is undone, even twice', async ({ saga: one, name }) => {
+    const subject = await one.prepare();
+    const left = one.steps.slice(0, one.steps.findIndex((step) => step.name === name)).findLast((step) => 'failedAfter' in step);
+    trouble.set({ run: at(name, () => fail()), undo: twice });
+    expect(await ends(one, subject, await one.ask(subject), left ? left.failedAfter : one.before)).toMatchObject(FAILED);
+  }, timeoutMs);
 
-    it.each(cases)(
-      '$title: $name, after its effect',
-      async ({ saga: one, step, name }) => {
-        const subject = await one.prepare();
-        const failed = at(name, async (_step, effect) => (await effect(), fail()));
-        trouble.set({ run: failed, undo: twice });
-        expect(await ends(one, subject, await one.ask(subject), 'failedAfter' in step ? step.failedAfter : one.before)).toMatchObject(FAILED);
-      },
-      timeoutMs,
-    );
-  });
+  it.each(casesOf('failed after').filter(turnsBack))('$title: $name fails after its effect: what was begun is undone, even twice', async ({ saga: one, step, name }) => {
+    const subject = await one.prepare();
+    const failed = at(name, async (_step, effect) => (await effect(), fail()));
+    trouble.set({ run: failed, undo: twice });
+    expect(await ends(one, subject, await one.ask(subject), 'failedAfter' in step ? step.failedAfter : one.before)).toMatchObject(FAILED);
+  }, timeoutMs);
 
-  describe('the engine may die after the effect of a step: its successor ends the operation', () => {
-    it.each(cases)(
-      '$title: $name',
-      async ({ saga: one, name }) => {
-        const { subject, operation } = await hangAfter(one, name);
-        await dropEngine(system());
-        trouble.set(null);
-        await system().start();
-        expect(await ends(one, subject, operation, one.after)).toMatchObject(SUCCEEDED);
-      },
-      timeoutMs,
-    );
-  });
+  it.each(casesOf('killed'))('$title: the engine dies after the effect of $name: its successor ends the operation', async ({ saga: one, name }) => {
+    const { subject, operation } = await hangAfter(one, name);
+    await restartEngine();
+    expect(await ends(one, subject, operation, one.after)).toMatchObject(SUCCEEDED);
+  }, timeoutMs);
 
-  describe('cancelled after the effect of a step, an operation is undone as far as it can be', () => {
-    it.each(cases.filter(({ step }) => !step.final))(
-      '$title: $name',
-      async ({ saga: one, step, name }) => {
-        const { subject, operation } = await hangAfter(one, name);
-        await operation.graph.run('mutation ($id: ID!) { cancelOperation(id: $id) { id } }', { id: operation.id });
-        const ended = await ends(one, subject, operation, 'failedAfter' in step ? step.failedAfter : one.before);
-        expect(ended).toMatchObject({ state: 'CANCELLED', error: null });
-      },
-      timeoutMs,
-    );
-  });
+  const undone = provedBy('killed undoing').flatMap((one) => (one.undone ?? []).map((name, _index, [failing = '']) => ({ saga: one, title: one.title, name, failing })));
+  it.each(undone)('$title: the engine dies after the effect of undoing $name: its successor goes on with it', async ({ saga: one, name, failing }) => {
+    const subject = await one.prepare();
+    const reached = Promise.withResolvers<void>();
+    trouble.set({
+      run: at(failing, async (_step, effect) => (await effect(), fail())),
+      undo: at(name, async (_step, effect, run) => {
+        await effect();
+        reached.resolve();
+        return hang(run);
+      }),
+    });
+    const operation = await one.ask(subject);
+    await reached.promise;
+    await restartEngine();
+    expect(await ends(one, subject, operation, one.before)).toMatchObject(FAILED);
+  }, timeoutMs);
+
+  it.each(casesOf('onward').filter(({ step }) => step.onward))('$title: $name fails past the point of no return: it is tried again until it is done, and nobody can cancel', async ({ saga: one, name }) => {
+    const subject = await one.prepare();
+    const [failed, refused] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let tries = 0;
+    trouble.set({
+      run: at(name, async (_step, effect) => {
+        tries += 1;
+        if (tries === 2) await effect();
+        failed.resolve();
+        if (tries < 3) throw new DomainError('UNAVAILABLE', FAULT.message);
+        await refused.promise;
+        return effect();
+      }),
+    });
+    const operation = await one.ask(subject);
+    await failed.promise;
+    const { extensions } = await operation.graph.refused(CANCEL, { id: operation.id });
+    refused.resolve();
+    expect(await ends(one, subject, operation, one.after)).toMatchObject(SUCCEEDED);
+    expect({ refused: extensions.code, tries }).toEqual({ refused: 'INVALID_STATE', tries: 3 });
+  }, timeoutMs);
+
+  const cancellable = casesOf('cancelled').filter(({ step }) => step.final !== true && step.onward !== true);
+  it.each(cancellable)('$title: cancelled after the effect of $name, it is undone as far as it can be', async ({ saga: one, step, name }) => {
+    const { subject, operation } = await hangAfter(one, name);
+    await operation.graph.run(CANCEL, { id: operation.id });
+    const ended = await ends(one, subject, operation, 'failedAfter' in step ? step.failedAfter : one.before);
+    expect(ended).toMatchObject({ state: 'CANCELLED', error: null });
+  }, timeoutMs);
+
+  async function restartEngine(): Promise<void> {
+    await dropEngine(system());
+    trouble.set(null);
+    await system().start();
+  }
 }
 
 /** Everything of this process ends as if it had been killed, and its leases and claims have run out. */
