@@ -1,4 +1,4 @@
-import type { MigrationId, VmId } from '@novacron/core';
+import type { HostId, MigrationId, VmId } from '@novacron/core';
 import { declareStep } from './step.ts';
 
 /*
@@ -32,7 +32,17 @@ interface MigrationInput extends DisksInput {
 
 /** Done by storage.hold_migration. Undo: the claims on the target are given back. */
 export const HOLD_MIGRATION = declareStep<MigrationInput>()({ name: 'storage.hold-migration', undoable: true });
-/** On the target, before memory moves: every disk is there (empty, where it will be copied), with its secret. */
-export const MIGRATE_IN = declareStep<MigrationInput>()({ name: 'storage.migrate-in', undoable: true });
+interface MigrateInInput extends MigrationInput {
+  /** Where storage copies the disks from that the hosts do not share, as the VM is off; null: libvirt copies them while its guest runs. */
+  copyFrom: { hostId: HostId; bytesPerSecond: number | null } | null;
+}
+
+interface MigrateOutInput extends MigrationInput {
+  /** Storage has copied the disks byte by byte: a clone stands on its image's copy over there. */
+  asTheyWere: boolean;
+}
+
+/** On the target, before the guest moves: every disk is there (empty, where libvirt will copy it), with its secret. */
+export const MIGRATE_IN = declareStep<MigrateInInput>()({ name: 'storage.migrate-in', undoable: true });
 /** On the source, after the guest runs on the target: copies that were left and secrets are gone; the volumes are the target's. */
-export const MIGRATE_OUT = declareStep<MigrationInput>()({ name: 'storage.migrate-out', undoable: false });
+export const MIGRATE_OUT = declareStep<MigrateOutInput>()({ name: 'storage.migrate-out', undoable: false });

@@ -107,11 +107,8 @@ async function begin(tx: Tx, request: MigrationRequest, source: FleetHost, targe
   const { vm, migrationId, operationId, mode, copyStorage, bandwidthBytesPerSecond, requestedBy, requestId, parentId } = request;
   const held = await holdVm(tx, vm.id, operationId, FROM[mode], target.id);
   const { copied } = has.disks ? await holdDisks(tx, vm.id, migrationId, target.id, copyStorage) : { copied: [] };
-  if (mode === 'OFFLINE' && copied.length > 0) {
-    refuse('INVALID_STATE', 'Disks are copied while the VM runs: one that is off can only move where its storage is shared. Start it, and move it live.', 'copyStorage');
-  }
   if (target.migrationUri === null) throw new DomainError('INTERNAL', 'A host without a migrationUri was chosen.');
-  const steps = planMigration({ migrationId, held, targetHostId: target.id, targetUri: target.migrationUri, has });
+  const steps = planMigration({ migrationId, held, targetHostId: target.id, targetUri: target.migrationUri, has, mode, bandwidthBytesPerSecond });
   const bell = await submit(
     tx,
     {

@@ -2,6 +2,7 @@ import { networkSteps, storageSteps, vmsSteps } from '@novacron/contracts';
 import type { HostId, MigrationId } from '@novacron/core';
 import { plan, type PlannedStep } from '@novacron/operations';
 import { CHECK_SOURCE, CHECK_TARGET, HOLD, MOVE } from './operations/declarations.ts';
+import type { MigrationMode } from './rules.ts';
 
 interface PlanOptions {
   migrationId: MigrationId;
@@ -9,14 +10,18 @@ interface PlanOptions {
   targetHostId: HostId;
   targetUri: string;
   has: { disks: boolean; nics: boolean };
+  mode: MigrationMode;
+  bandwidthBytesPerSecond: bigint | null;
 }
 
 /** A migration from end to end; a VM without disks, or without networks, needs fewer steps. */
-export function planMigration({ migrationId, held, targetHostId, targetUri, has }: PlanOptions): PlannedStep[] {
+export function planMigration({ migrationId, held, targetHostId, targetUri, has, mode, bandwidthBytesPerSecond }: PlanOptions): PlannedStep[] {
   const { vmId } = held.hold;
   const input = { migrationId, vmId };
   const source = { hostId: held.hostId };
   const target = { hostId: targetHostId };
+  const isOff = mode === 'OFFLINE';
+  const copyFrom = isOff ? { hostId: held.hostId, bytesPerSecond: bandwidthBytesPerSecond === null ? null : Number(bandwidthBytesPerSecond) } : null;
   return [
     plan(HOLD, input, { done: true }),
     plan(vmsSteps.HOLD, held.hold, { done: true }),
@@ -24,11 +29,11 @@ export function planMigration({ migrationId, held, targetHostId, targetUri, has 
     plan(CHECK_SOURCE, input, source),
     plan(CHECK_TARGET, input, target),
     ...(has.nics ? [plan(networkSteps.MIGRATE_IN, { ...input, hostId: targetHostId }, target)] : []),
-    ...(has.disks ? [plan(storageSteps.MIGRATE_IN, input, target)] : []),
+    ...(has.disks ? [plan(storageSteps.MIGRATE_IN, { ...input, copyFrom }, target)] : []),
     plan(MOVE, { ...input, targetUri, targetHostId }, source),
     plan(vmsSteps.CLEAN_SOURCE, { vmId }, source),
     ...(has.nics ? [plan(networkSteps.MIGRATE_OUT, { ...input, hostId: held.hostId }, source)] : []),
-    ...(has.disks ? [plan(storageSteps.MIGRATE_OUT, input, source)] : []),
+    ...(has.disks ? [plan(storageSteps.MIGRATE_OUT, { ...input, asTheyWere: isOff }, source)] : []),
     plan(vmsSteps.MOVED, { vmId, hostId: targetHostId, migrationId }, target),
   ];
 }

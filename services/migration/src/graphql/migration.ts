@@ -41,7 +41,7 @@ export const Migration = builder.objectRef<MigrationRow>('Migration').implement(
     memoryTotal: t.field({ type: 'ByteSize', nullable: true, description: "The guest's memory.", resolve: (row) => row.memoryTotal }),
     memoryTransferred: t.field({ type: 'ByteSize', nullable: true, description: 'Memory sent, some of it more than once.', resolve: (row) => row.memoryTransferred }),
     memoryRemaining: t.field({ type: 'ByteSize', nullable: true, description: 'Memory still to be sent.', resolve: (row) => row.memoryRemaining }),
-    disksTransferred: t.field({ type: 'ByteSize', nullable: true, description: 'What was copied of its disks.', resolve: (row) => row.disksTransferred }),
+    disksTransferred: t.field({ type: 'ByteSize', nullable: true, description: 'What was copied of its disks; of a VM that is off, of their files.', resolve: (row) => row.disksTransferred }),
     throughputBytesPerSecond: t.exposeFloat('throughput', { nullable: true, description: 'How fast it is sent.' }),
     dirtyRateBytesPerSecond: t.exposeFloat('dirtyRate', { nullable: true, description: 'How fast the guest changes memory that was sent already.' }),
     iteration: t.exposeInt('iteration', { nullable: true, description: 'How often its memory has been gone through.' }),

@@ -77,7 +77,7 @@ async function drain(context: DrainContext, run: StepRun, hostId: HostId): Promi
   }
 }
 
-/** Moves one VM as migrateVm does: while it runs, with the disks that have to be copied, or while it is off. @returns why not */
+/** Moves one VM as migrateVm does: while it runs or while it is off, with the disks that have to be copied. @returns why not */
 async function beginChild({ database, bells, logger }: DrainContext, { claim }: StepRun, vm: VmFacts): Promise<string | null> {
   const mode = modeFor(vm.state);
   if (mode === null) return `It is ${vm.state}.`;
@@ -88,7 +88,7 @@ async function beginChild({ database, bells, logger }: DrainContext, { claim }: 
         vm,
         hostId: null,
         mode,
-        copyStorage: mode === 'LIVE',
+        copyStorage: true,
         bandwidthBytesPerSecond: null,
         requestedBy: claim.requestedBy,
         requestId: claim.requestId,

@@ -7,6 +7,7 @@ import { unlock } from '../host/volume-secrets.ts';
 import { seedPlace, writeSeed } from '../seed/write-seed.ts';
 import { claimRoom } from '../store/claims.ts';
 import { changeVolume, lockVolumesOf } from '../store/volumes.ts';
+import { abandonVolumes, copyVolumes, type CopySource, type VolumeToCopy } from './copy-volumes.ts';
 import { lockAll, volumesOf } from './disks.ts';
 import { ACTED, specOf, type Acted, type HostSteps, type PlacedVolume } from './steps.ts';
 
@@ -18,6 +19,14 @@ import { ACTED, specOf, type Acted, type HostSteps, type PlacedVolume } from './
 interface MigrationInput {
   vmId: VmId;
   migrationId: MigrationId;
+}
+
+interface MigrateInInput extends MigrationInput {
+  copyFrom: CopySource | null;
+}
+
+interface MigrateOutInput extends MigrationInput {
+  asTheyWere: boolean;
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
@@ -45,27 +54,39 @@ async function targetPlace({ context }: HostSteps, volume: PlacedVolume): Promis
   return { pool: await context.database.pool.findUniqueOrThrow({ where: { id: volume.targetPoolId } }), libvirtName: volume.libvirtName };
 }
 
+/** The volumes that the hosts do not share. */
+async function volumesToCopy(steps: HostSteps, vmId: VmId): Promise<VolumeToCopy[]> {
+  const volumes = await volumesOf(steps, vmId);
+  return Promise.all(volumes.flatMap((volume) => (volume.targetPoolId === null ? [] : [placed(volume, volume.targetPoolId)])));
+
+  async function placed(volume: PlacedVolume, targetPoolId: string): Promise<VolumeToCopy> {
+    return { volume, targetPoolId, place: await targetPlace(steps, volume) };
+  }
+}
+
 const movingSeed = async ({ context }: HostSteps, vmId: VmId): Promise<(SeedRow & { target: PoolRow }) | null> => {
   const seed = await context.database.seed.findUnique({ where: { vmId } });
   if (seed === null || seed.targetPoolId === null) return null;
   return { ...seed, target: await context.database.pool.findUniqueOrThrow({ where: { id: seed.targetPoolId } }) };
 };
 
-export const migrateInStep = (steps: HostSteps): Step<Tx, MigrationInput, Acted, void> => ({
+export const migrateInStep = (steps: HostSteps): Step<Tx, MigrateInInput, Acted, void> => ({
   ...storageSteps.MIGRATE_IN,
-  async run(run, { vmId }) {
+  async run(run, { vmId, migrationId, copyFrom }) {
     const { host, context } = steps;
     const connection = await host.agent.connection();
     await run.begin();
     for (const volume of await volumesOf(steps, vmId)) {
       const place = await targetPlace(steps, volume);
       if (volume.secretId !== null) await unlock(connection, context.secrets, { secretId: volume.secretId, path: pathOf(place), volume });
+      if (volume.targetPoolId !== null && copyFrom) continue;
       // libvirt fills it; it stands alone, whatever the source stands on
       if (volume.targetPoolId !== null) await host.make(place, specOf(volume), { signal: run.signal });
       else if (!(await host.find(connection, place))) {
         throw new DomainError('INVALID_STATE', `Host "${host.agent.host.name}" does not see volume "${volume.name}" in storage pool "${volume.pool.name}".`, { field: 'hostId' });
       }
     }
+    if (copyFrom) await copyVolumes(steps, run, migrationId, await volumesToCopy(steps, vmId), copyFrom);
     const seed = await movingSeed(steps, vmId);
     if (seed) await writeSeed(steps, run, vmId, seed.target.id);
     return ACTED;
@@ -73,16 +94,14 @@ export const migrateInStep = (steps: HostSteps): Step<Tx, MigrationInput, Acted,
   async undo(run, { vmId }) {
     if (run.claim.output === null) return; // it only looked
     const { host } = steps;
-    for (const volume of await volumesOf(steps, vmId)) {
-      if (volume.targetPoolId !== null) await host.remove(await targetPlace(steps, volume));
-    }
+    await abandonVolumes(steps, run, await volumesToCopy(steps, vmId));
     const seed = await movingSeed(steps, vmId);
     if (seed) await host.remove({ pool: seed.target, libvirtName: seed.libvirtName });
     await lockAll(steps, vmId);
   },
 });
 
-export const migrateOutStep = (steps: HostSteps): Step<Tx, MigrationInput, void, void> => ({
+export const migrateOutStep = (steps: HostSteps): Step<Tx, MigrateOutInput, void, void> => ({
   ...storageSteps.MIGRATE_OUT,
   async run(_run, { vmId }) {
     const { host } = steps;
@@ -93,11 +112,11 @@ export const migrateOutStep = (steps: HostSteps): Step<Tx, MigrationInput, void,
     if (seed) await host.remove(seed);
     await lockAll(steps, vmId);
   },
-  async commit(tx, { vmId }) {
+  async commit(tx, { vmId, asTheyWere }) {
     for (const volume of await lockVolumesOf(tx, vmId)) {
       if (volume.targetPoolId === null) continue;
       await claimRoom(tx, volume.poolId, -volume.size);
-      await changeVolume(tx, volume, { poolId: volume.targetPoolId, targetPoolId: null, imageId: null });
+      await changeVolume(tx, volume, { poolId: volume.targetPoolId, targetPoolId: null, ...(asTheyWere ? {} : { imageId: null }) });
     }
     const seed = await tx.seed.findUnique({ where: { vmId } });
     if (seed === null || seed.targetPoolId === null) return;

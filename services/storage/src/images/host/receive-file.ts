@@ -36,18 +36,35 @@ export async function receiveFile(
   signal: AbortSignal,
   fill: (sink: Sink) => Promise<unknown>,
 ): Promise<string> {
+  return receiveBytes(storage, place, expected.fileSize, signal, fill, (found, sha256) => {
+    if (expected.sha256 !== null && sha256 !== expected.sha256) {
+      throw new DomainError('BAD_USER_INPUT', `The file has the SHA-256 ${sha256}, not the one that was given.`, { field: 'sha256' });
+    }
+    compare(found, expected);
+  });
+}
+
+/** The same, whatever the bytes are; `check` looks at what libvirt found in them. */
+export async function receiveBytes(
+  storage: HostStorage,
+  place: Place,
+  fileSize: number,
+  signal: AbortSignal,
+  fill: (sink: Sink) => Promise<unknown>,
+  check: (found: VolumeFacts, sha256: string) => void,
+): Promise<string> {
   const connection = await storage.agent.openConnection();
   const close = (): void => void connection.close();
   signal.addEventListener('abort', close, { once: true });
-  const upload = openUpload(storage, connection, place, expected);
+  const upload = openUpload(storage, connection, place, fileSize);
   try {
     signal.throwIfAborted();
     await fill(upload.sink);
     const sha256 = await upload.finish();
-    if (expected.sha256 !== null && sha256 !== expected.sha256) {
-      throw new DomainError('BAD_USER_INPUT', `The file has the SHA-256 ${sha256}, not the one that was given.`, { field: 'sha256' });
-    }
-    compare(await readBack(storage, connection, place, signal), expected);
+    const found = await readBack(storage, connection, place, signal);
+    // libvirt confirms an upload of which the last bytes had no room (see Volumes.upload)
+    if (found.physical < fileSize) throw noSpace(undefined);
+    check(found, sha256);
     return sha256;
   } catch (error) {
     signal.throwIfAborted(); // what the closed connection says is no news
@@ -86,7 +103,7 @@ interface Upload {
  * The volume is made empty and raw, and grows with the upload: so its length tells how much arrived, and libvirt's next look
  * at the pool tells its format, whatever that is. (An upload writes the bytes of a file; it knows no formats.)
  */
-function openUpload(storage: HostStorage, connection: Connection, place: Place, { fileSize }: ExpectedFile): Upload {
+function openUpload(storage: HostStorage, connection: Connection, place: Place, fileSize: number): Upload {
   let stream: Writable | null = null;
   let hash: Hash = createHash('sha256');
   let failed: Error | null = null;
@@ -147,14 +164,12 @@ async function readBack(storage: HostStorage, connection: Connection, place: Pla
   return readVolumeFacts(await connection.volumes.xml(await connection.volumes.lookupByName(pool, place.libvirtName)));
 }
 
-function compare(found: VolumeFacts, { format, size, fileSize }: ExpectedFile): void {
-  // libvirt confirms an upload of which the last bytes had no room (see Volumes.upload)
-  if (found.physical < fileSize) throw noSpace(undefined);
-  const isSame = found.format === format && !found.hasBacking && found.capacity === size;
+function compare(found: VolumeFacts, { format, size }: ExpectedFile): void {
+  const isSame = found.format === format && found.backing === null && found.capacity === size;
   if (!isSame) throw new DomainError('BAD_USER_INPUT', `The hypervisor takes the file for something else: ${found.format ?? 'nothing'} with ${found.capacity} bytes.`, { field: 'url' });
 }
 
 /** errno's words are all that libvirt passes on. */
 const isDiskFull = (error: unknown): boolean => error instanceof LibvirtError && /No space left on device|Disk quota exceeded|File too large/.test(error.message);
 
-const noSpace = (cause: unknown): DomainError => new DomainError('NO_CAPACITY', 'The storage pool is full: not all of the image has room in it.', { field: 'poolId', cause });
+const noSpace = (cause: unknown): DomainError => new DomainError('NO_CAPACITY', 'The storage pool is full: not all of the file has room in it.', { field: 'poolId', cause });

@@ -7,8 +7,8 @@ export interface VolumeFacts {
   capacity: number;
   /** Bytes of the file. */
   physical: number;
-  /** It says that it stands on another file. */
-  hasBacking: boolean;
+  /** The file that it says it stands on; null: it stands alone. */
+  backing: string | null;
 }
 
 const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', parseTagValue: false });
@@ -29,6 +29,6 @@ export function readVolumeFacts(xml: string): VolumeFacts {
     format: volume?.target?.format?.type ?? null,
     capacity: bytes(volume?.capacity),
     physical: bytes(volume?.physical),
-    hasBacking: typeof backing === 'object' && backing.path !== undefined,
+    backing: typeof backing === 'object' && backing.path !== undefined ? String(backing.path) : null,
   };
 }
