@@ -47,6 +47,7 @@ describe('a network', () => {
     [{ cidr: '10.1.0.1/24' }, 'BAD_USER_INPUT', 'cidr'],
     [{ cidr: '10.1.0.0/30' }, 'BAD_USER_INPUT', 'cidr'],
     [{ cidr: '127.0.0.0/24' }, 'BAD_USER_INPUT', 'cidr'],
+    [{ cidr: '8.8.8.0/24' }, 'BAD_USER_INPUT', 'cidr'],
     [{ cidr: 'fd00::/64' }, 'BAD_USER_INPUT', 'cidr'],
     [{ tenantId: NOWHERE }, 'NOT_FOUND', 'tenantId'],
     [{ idempotencyKey: '' }, 'BAD_USER_INPUT', 'idempotencyKey'],
@@ -64,6 +65,12 @@ describe('a network', () => {
     const theirs = await createNetwork(greta, { name: 'first', cidr: '10.8.0.0/20' });
     expect(await refusal(alice, ATTACH, { input: { vmId: vm.id, networkId: theirs['id'] } })).toMatchObject({ code: 'NOT_FOUND', field: 'networkId' });
     expect(await refusal(alice, 'mutation ($id: ID!) { deleteNetwork(id: $id) { operation { id } } }', { id: theirs['id'] })).toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is refused where a host of the fleet is', async () => {
+    const [address] = await system.sql<{ address: string }>('SELECT address FROM network.tunnel_ends() WHERE address IS NOT NULL');
+    const cidr = `${address?.address.replace(/\d+$/, '0')}/24`;
+    expect(await refusal(alice, CREATE, { input: { name: 'mine', cidr } })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'cidr', message: expect.stringMatching(/fleet/) });
   });
 
   it('is one, however often it is asked for with one key', async () => {

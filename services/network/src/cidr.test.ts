@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cidrOf, formatAddress, formatCidr, gatewayOf, isUnicast, netmaskOf, overlaps, parseAddress, parseCidr } from './cidr.ts';
+import { cidrOf, formatAddress, formatCidr, gatewayOf, isPrivate, netmaskOf, overlaps, parseAddress, parseCidr } from './cidr.ts';
 
 describe('an address', () => {
   it.each([
@@ -49,13 +49,18 @@ describe('a range', () => {
 
   it.each([
     ['10.0.0.0/16', true],
-    ['203.0.113.0/24', true],
+    ['172.31.0.0/16', true],
+    ['192.168.255.0/24', true],
+    ['172.0.0.0/8', false],
+    ['172.32.0.0/16', false],
+    ['203.0.113.0/24', false],
+    ['8.8.8.0/24', false],
+    ['100.64.0.0/16', false],
     ['127.0.0.0/24', false],
     ['169.254.1.0/24', false],
     ['224.0.0.0/24', false],
-    ['255.255.0.0/16', false],
     ['0.1.0.0/16', false],
   ])('%s may be a network: %s', (text, expected) => {
-    expect(isUnicast(cidrOf(text))).toBe(expected);
+    expect(isPrivate(cidrOf(text))).toBe(expected);
   });
 });

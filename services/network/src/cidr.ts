@@ -46,7 +46,8 @@ export const gatewayOf = ({ base }: Cidr): string => formatAddress(base + 1);
 
 export const netmaskOf = ({ prefix }: Cidr): string => formatAddress(2 ** 32 - sizeOf(prefix));
 
-const reserved = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'].map(cidrOf);
+/** RFC 1918. */
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map(cidrOf);
 
-/** Can hosts and guests have addresses of it? Neither "this host", loopback, link-local, multicast nor reserved (RFC 6890). */
-export const isUnicast = (cidr: Cidr): boolean => !reserved.some((range) => overlaps(range, cidr));
+/** Is all of it nobody's on the internet? */
+export const isPrivate = (cidr: Cidr): boolean => PRIVATE.some(({ base, prefix }) => cidr.prefix >= prefix && overlaps(cidr, { base, prefix }));

@@ -59,3 +59,7 @@ export async function canHaveOverlays(tx: Tx): Promise<boolean> {
     SELECT FROM network.tunnel_ends() t JOIN host_networking a USING (host_id) WHERE t.address IS NOT NULL AND a.overlays LIMIT 1`);
   return rows.length > 0;
 }
+
+/** Where the hosts of the fleet reach each other, as far as addresses are known. */
+export const fleetAddresses = async (tx: Tx): Promise<string[]> =>
+  (await ask(tx.$queryRaw<{ address: string }[]>`SELECT address FROM network.tunnel_ends() WHERE address IS NOT NULL`)).map(({ address }) => address);

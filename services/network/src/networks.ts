@@ -1,9 +1,9 @@
 import { requireInTenant, requirePermission, requireViewer, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type HostId, type NetworkId, type OperationId, type TenantId } from '@novacron/core';
 import { plan, submit, type PlannedStep } from '@novacron/operations';
-import { cidrOf, formatAddress, formatCidr, overlaps, type Cidr } from './cidr.ts';
+import { cidrOf, formatAddress, formatCidr, overlaps, parseCidr, type Cidr } from './cidr.ts';
 import { inTransaction, type Database, type NetworkRow, type Tx } from './database.ts';
-import { canHaveOverlays } from './doors.ts';
+import { canHaveOverlays, fleetAddresses } from './doors.ts';
 import { DROP_NETWORK, FORGET_NETWORK, HOLD_NETWORK } from './operations/networks.ts';
 import { firstResult, lockOut, operationOf, tenantFor, type Accepted } from './requests.ts';
 import { checkKind, checkName, checkNetworkCidr, LIMITS } from './rules.ts';
@@ -61,16 +61,21 @@ async function requireRoom(tx: Tx, tenantId: TenantId, name: string): Promise<vo
   if ((await tx.network.count({ where: { tenantId } })) >= most) throw new DomainError('QUOTA_EXCEEDED', `A tenant has at most ${most} networks.`);
 }
 
-/** The range that was asked for, if it is the tenant's to have; else one of 256 addresses that no network has. */
+/**
+ * The range that was asked for, if it is the tenant's to have; else one of 256 addresses that no network has. Never one with a host of the
+ * fleet in it: what other hosts say to that one would go to guests.
+ */
 async function chooseCidr(tx: Tx, tenantId: TenantId, wanted: string | null): Promise<string> {
   const networks = await tx.network.findMany({ select: { name: true, cidr: true, tenantId: true } });
+  const fleet = (await fleetAddresses(tx)).flatMap((address) => parseCidr(`${address}/32`) ?? []);
   if (wanted !== null) {
     const range = cidrOf(wanted);
+    if (fleet.some((address) => overlaps(address, range))) throw new DomainError('BAD_USER_INPUT', 'This range is the fleet\'s own.', { field: 'cidr' });
     const other = networks.find((one) => (one.tenantId === tenantId || one.tenantId === null) && overlaps(cidrOf(one.cidr), range));
     if (!other) return wanted;
     throw new DomainError('BAD_USER_INPUT', `This range overlaps that of network "${other.name}" (${other.cidr}).`, { field: 'cidr' });
   }
-  const taken = networks.map(({ cidr }) => cidrOf(cidr));
+  const taken = [...fleet, ...networks.map(({ cidr }) => cidrOf(cidr))];
   const isFree = (range: Cidr): boolean => !taken.some((one) => overlaps(one, range));
   for (let base = 0x0a_00_00_00; base < 0x0a_64_00_00; base += 256) {
     const range = { base, prefix: 24 };

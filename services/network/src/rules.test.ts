@@ -3,7 +3,7 @@ import { checkAddress, checkMac, checkNetworkCidr, checkRules, LIMITS, type Rule
 
 const refused = (field: string, message: RegExp) => expect.objectContaining({ code: 'BAD_USER_INPUT', field, message: expect.stringMatching(message) });
 
-it.each(['10.1.0.0/16', '10.1.0.0/29', '203.0.113.0/24'])('takes %s for a network', (cidr) => {
+it.each(['10.1.0.0/16', '10.1.0.0/29', '192.168.7.0/24'])('takes %s for a network', (cidr) => {
   expect(checkNetworkCidr(cidr)).toBe(cidr);
 });
 
@@ -12,7 +12,8 @@ it.each([
   ['10.1.0.1/24', /its range is 10\.1\.0\.0\/24/],
   ['10.0.0.0/15', /from \/16 to \/29/],
   ['10.0.0.0/30', /from \/16 to \/29/],
-  ['127.0.0.0/24', /loopback/],
+  ['127.0.0.0/24', /private/],
+  ['8.8.8.0/24', /private/],
   ['fd00::/64', /written like/],
 ])('refuses %s', (cidr, message) => {
   expect(() => checkNetworkCidr(cidr)).toThrow(refused('cidr', message));

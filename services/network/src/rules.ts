@@ -1,5 +1,5 @@
 import { DomainError } from '@novacron/core';
-import { formatCidr, isUnicast, parseAddress, parseCidr } from './cidr.ts';
+import { formatCidr, isPrivate, parseAddress, parseCidr } from './cidr.ts';
 
 /** What is accepted of networks, NICs and security groups: pure. */
 export const LIMITS = {
@@ -32,14 +32,14 @@ const bad = (field: string, message: string): never => {
 export const checkName = (name: string, field = 'name'): string =>
   NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
 
-/** The range of a network, in its usual form. */
+/** The range of a network, in its usual form. Private ones only: the host itself has a route to it, so what is there hears what the host says to that range. */
 export function checkNetworkCidr(text: string, field = 'cidr'): string {
   const cidr = parseCidr(text);
   if (!cidr) return bad(field, 'A range is written like 10.1.0.0/24.');
   if (cidr.hostBits) return bad(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`);
   const { largest, smallest } = LIMITS.prefix;
   if (cidr.prefix < largest || cidr.prefix > smallest) return bad(field, `A network has a range from /${largest} to /${smallest}.`);
-  return isUnicast(cidr) ? formatCidr(cidr) : bad(field, 'Guests can\'t have addresses of this range: it is loopback, link-local, multicast or reserved.');
+  return isPrivate(cidr) ? formatCidr(cidr) : bad(field, 'A network has a private range: of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.');
 }
 
 /** In lower case. A group address (the lowest bit of the first byte) can't be a NIC's own (IEEE 802). */
