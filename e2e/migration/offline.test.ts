@@ -24,7 +24,7 @@ beforeAll(async () => {
   });
   await new Operation(fleet.operator, importImage.operation.id).succeeds();
   imageId = importImage.image.id;
-}, 120_000);
+}, 180_000);
 afterEach(async () => {
   await claimsAddUp(fleet);
   await eventually('a clean house', async () => (await nothingLeftBehind(fleet.system), true), { timeoutMs: 10_000 });
@@ -93,7 +93,7 @@ describe('a VM that is off', () => {
     expect(await inGuest(vm, there, 'hostname')).toBe('cloned');
     expect(await inGuest(vm, there, 'dd if=/dev/vda bs=512 skip=1 count=1 2>/dev/null | head -n 1')).toContain('before the move');
     await gone(vm);
-  }, 180_000);
+  }, 300_000);
 
   it('moves with volumes, raw ones, and encrypted ones that nobody opens', async () => {
     const vm = await haveKernelBoot();
@@ -131,7 +131,7 @@ describe('a VM that is off', () => {
     await vm.does('start');
     await ready(vm, here);
     await gone(vm, volume);
-  }, 180_000);
+  }, 300_000);
 
   it('moves though the process that copies its disks is killed', async () => {
     const vm = await haveKernelBoot();
@@ -147,7 +147,20 @@ describe('a VM that is off', () => {
     await isOnlyOn(fleet, vm, there, 'STOPPED');
     expect(await sums(vm, there)).toEqual(before);
     await gone(vm, volume);
-  }, 180_000);
+  }, 300_000);
+
+  it('stays when someone starts it on its host meanwhile', async () => {
+    const vm = await haveKernelBoot();
+    await ready(vm, here);
+    const { volume } = await written(vm, 16, { format: 'raw' });
+    await vm.bring('STOPPED');
+    const move = await offline(vm, { bandwidthBytesPerSecond: 4 * MIB });
+    await eventually('a part of it to be there', async () => (await move.read())['disksTransferred'] > MIB, { timeoutMs: 30_000 });
+    await fleet.hostOf(here).virsh('start', domainName(vm.id));
+    expect(await move.ends()).toMatchObject({ state: 'ROLLED_BACK', error: { code: 'INVALID_STATE', field: 'vmId', message: expect.stringContaining('was started on its host') } });
+    await isOnlyOn(fleet, vm, here, 'RUNNING');
+    await gone(vm, volume);
+  }, 300_000);
 
   it('stays when its clone would not find the image over there', async () => {
     const vm = await haveClone('astray');
@@ -160,7 +173,7 @@ describe('a VM that is off', () => {
     expect(ended).toMatchObject({ state: 'ROLLED_BACK', error: { code: 'INVALID_STATE', field: 'hostId', message: expect.stringContaining('it stands on /var/lib/elsewhere') } });
     await isOnlyOn(fleet, vm, here, 'STOPPED');
     await gone(vm);
-  }, 120_000);
+  }, 240_000);
 
   it('leaves a host that is emptied', async () => {
     const vm = await haveClone('emptied');
@@ -177,5 +190,5 @@ describe('a VM that is off', () => {
     await gone(vm);
     await maintain(false);
     await eventually('the host to be back', async () => (await fleet.admin.run('query ($id: ID!) { host(id: $id) { state } }', { id: here }))['host'].state === 'ONLINE');
-  }, 240_000);
+  }, 300_000);
 });

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DomainError, type HostId, type ImageId, type MigrationId } from '@novacron/core';
+import { DomainError, type HostId, type ImageId, type MigrationId, type VmId } from '@novacron/core';
 import type { Connection } from '@novacron/libvirt';
 import { passDoor, type StepRun } from '@novacron/operations';
 import { inTransaction } from '../database.ts';
@@ -37,18 +37,28 @@ interface Found extends VolumeToCopy {
   fileSize: number;
 }
 
+interface Moving {
+  vmId: VmId;
+  migrationId: MigrationId;
+}
+
 /** Errors: INVALID_STATE, NOT_FOUND, NO_CAPACITY, UNAVAILABLE. Repeats harmlessly; `abandonVolumes` takes away what is there of it. */
-export async function copyVolumes(steps: HostSteps, run: StepRun, migrationId: MigrationId, volumes: readonly VolumeToCopy[], from: CopySource): Promise<void> {
+export async function copyVolumes(steps: HostSteps, run: StepRun, { vmId, migrationId }: Moving, volumes: readonly VolumeToCopy[], from: CopySource): Promise<void> {
   if (volumes.length === 0) return;
   const found: Found[] = await withPeer(steps, from.hostId, run.signal, (peer) =>
     Promise.all(volumes.map(async (one) => ({ ...one, fileSize: (await requireCopyable(steps, peer, one)).physical }))),
   );
   for (const { volume, targetPoolId } of found) {
-    if (volume.imageId !== null) await ensureImageCopy(steps, run, volume.imageId as ImageId, targetPoolId); // brands are added where rows come in
+    if (volume.imageId === null) continue;
+    await ensureImageCopy(steps, run, volume.imageId as ImageId, targetPoolId).catch((error: unknown) => {
+      if (!(error instanceof DomainError) || error.field === undefined) throw error;
+      throw new DomainError(error.code, error.message, { field: 'hostId', retryable: error.retryable, cause: error }); // whoever migrates has named neither image nor pool
+    });
   }
   const pace = createPace(steps, run, migrationId, found.reduce((sum, { fileSize }) => sum + fileSize, 0), from.bytesPerSecond);
   for (const one of found) await copyVolume(steps, run, one, from.hostId, pace);
   await pace.end();
+  await withPeer(steps, from.hostId, run.signal, (peer) => requireOff(peer, vmId));
 }
 
 export async function abandonVolumes(steps: HostSteps, run: StepRun, volumes: readonly VolumeToCopy[]): Promise<void> {
@@ -56,6 +66,14 @@ export async function abandonVolumes(steps: HostSteps, run: StepRun, volumes: re
     await steps.host.remove(place);
     if (volume.imageId !== null) await abandonImageCopy(steps, volume.imageId, targetPoolId, run.claim.operationId);
   }
+}
+
+/** Someone may have started it, not through NovaCron: then what was copied is no disk that it ever had. */
+async function requireOff(peer: Connection, vmId: VmId): Promise<void> {
+  const domain = await peer.domains.lookupByUuid(vmId).catch(nullIf('NO_DOMAIN'));
+  const found = domain && (await peer.domains.state(domain).catch(nullIf('NO_DOMAIN')));
+  if (found === null || found.state === 'shutoff' || found.state === 'crashed') return;
+  throw new DomainError('INVALID_STATE', 'The VM was started on its host, not through NovaCron, while its disks were copied.', { field: 'vmId' });
 }
 
 /** Its guest may have written any header into a raw volume: what libvirt takes that for is nobody's concern. */
@@ -118,8 +136,9 @@ function createPace({ context }: HostSteps, run: StepRun, migrationId: Migration
   const tell = async (): Promise<void> => {
     toldAt = performance.now();
     run.reportProgress(bytes / Math.max(1, all));
-    await inTransaction(context.database, (tx) =>
-      passDoor(tx, 'migration.disks_copied($1::uuid, $2::bigint, $3::bigint, $4::float8)', migrationId, bytes, all, bytes / Math.max(0.001, seconds())),
+    const values = [migrationId, bytes, all, bytes / Math.max(0.001, seconds())];
+    await inTransaction(context.database, (tx) => passDoor(tx, 'migration.disks_copied($1::uuid, $2::bigint, $3::bigint, $4::float8)', ...values)).catch((error: unknown) =>
+      context.logger.warn({ err: error, migrationId }, 'how far the disks are could not be told'),
     );
   };
   return {

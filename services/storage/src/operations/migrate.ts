@@ -86,7 +86,7 @@ export const migrateInStep = (steps: HostSteps): Step<Tx, MigrateInInput, Acted,
         throw new DomainError('INVALID_STATE', `Host "${host.agent.host.name}" does not see volume "${volume.name}" in storage pool "${volume.pool.name}".`, { field: 'hostId' });
       }
     }
-    if (copyFrom) await copyVolumes(steps, run, migrationId, await volumesToCopy(steps, vmId), copyFrom);
+    if (copyFrom) await copyVolumes(steps, run, { vmId, migrationId }, await volumesToCopy(steps, vmId), copyFrom);
     const seed = await movingSeed(steps, vmId);
     if (seed) await writeSeed(steps, run, vmId, seed.target.id);
     return ACTED;
