@@ -90,6 +90,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           await showLife();
           return hosts.flatMap((host) => attended(host, options));
         },
+        admit: vms.admitHost,
         attach: services.attach,
       });
       opened.defer(() => agent.close({ force }));

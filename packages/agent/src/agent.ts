@@ -14,6 +14,8 @@ const CONNECTION_DEADLINE_MS = 5_000;
 const RENEWAL_DEADLINE_MS = 3_000;
 /** libvirt's daemons answer at most this many calls of one connection at once, unless they are told otherwise. */
 const CALLS_IN_FLIGHT = 4;
+/** How long until a host that is another than was registered is asked again which it is; and one that could not be asked. */
+const ADMIT_AGAIN_MS = { refused: 10_000, unknown: 500 } as const;
 
 export interface AgentOptions {
   databaseUrl: string;
@@ -21,6 +23,11 @@ export interface AgentOptions {
   listHosts(): Promise<readonly HostRecord[]>;
   /** Every host of the fleet, where that is more. */
   listPeers?(): Promise<readonly HostRecord[]>;
+  /**
+   * Is it the host that was registered, and no other registration's? Asked of each connection before anything is done by it.
+   * Answers why nothing may be done there; null: it is.
+   */
+  admit(host: HostRecord, epoch: number, connection: Connection): Promise<string | null>;
   /** What each service runs beside a host. */
   attach: readonly AttachHost[];
   logger: Logger;
@@ -52,7 +59,7 @@ export function startAgent(options: AgentOptions): AgentProcess {
         logger.info({ hostId: host.id, host: host.name, epoch: lease.epoch }, 'agent of the host');
         served.add(host.id);
         try {
-          await serve(host, lease, options.attach, logger, () => force, peerUri);
+          await serve(host, lease, options, () => force, peerUri);
         } finally {
           served.delete(host.id);
         }
@@ -108,8 +115,7 @@ export function startAgent(options: AgentOptions): AgentProcess {
 async function serve(
   host: HostRecord,
   lease: HostLease,
-  attach: readonly AttachHost[],
-  logger: Logger,
+  { attach, admit, logger }: AgentOptions,
   forced: () => boolean,
   peerUri: (hostId: HostId) => Promise<string>,
 ): Promise<void> {
@@ -118,27 +124,59 @@ async function serve(
   /** One outage is one piece of news, however often we try. */
   let isLostTold = false;
   const tell = (work: (watcher: HostWatcher) => void): void => watchers.forEach(work);
+  /** Of a host that was not let in nobody hears; of one that is, everything is read when it is. */
+  const tellOf = (work: (watcher: HostWatcher) => void): void => (connected ? tell(work) : undefined);
 
   const ended = AbortSignal.any([lease.lost, lease.stopping]);
+  const admissions = new WeakMap<Connection, Promise<void>>();
+  const admission = (connection: Connection): Promise<void> => {
+    const known = admissions.get(connection) ?? letIn(connection);
+    admissions.set(connection, known);
+    return known;
+  };
+  /** Resolves when the host at the other end is known to be ours; rejects when the connection has ended before. */
+  async function letIn(connection: Connection): Promise<void> {
+    const gone = new AbortController();
+    void connection.closed.then(() => gone.abort());
+    let told: string | null = null;
+    while (!gone.signal.aborted) {
+      const refusal = await admit(host, lease.epoch, connection).catch((error: unknown) => {
+        logger.debug({ err: error, hostId: host.id }, 'which host this is could not be asked; trying again');
+        return undefined;
+      });
+      if (refusal === null) return;
+      if (refusal !== undefined && refusal !== told) logger.warn({ hostId: host.id, host: host.name, reason: refusal }, 'nothing is done on this host');
+      told = refusal ?? told;
+      await delay(refusal === undefined ? ADMIT_AGAIN_MS.unknown : ADMIT_AGAIN_MS.refused, undefined, { signal: gone.signal }).catch(() => undefined);
+    }
+    throw new Error('The connection has ended.');
+  }
 
   const link: Link = openLink({
     uri: host.uri,
     maxInFlight: CALLS_IN_FLIGHT,
     backoff: { initialMs: 100, maxMs: 2_000 },
     listeners: {
-      lifecycle: (event) => tell((watcher) => watcher.onLifecycle?.(event)),
-      reboot: (event) => tell((watcher) => watcher.onReboot?.(event)),
-      'migration-iteration': (event) => tell((watcher) => watcher.onMigrationIteration?.(event)),
-      'job-completed': (event) => tell((watcher) => watcher.onJobCompleted?.(event)),
-      network: (event) => tell((watcher) => watcher.onNetwork?.(event)),
-      pool: (event) => tell((watcher) => watcher.onPool?.(event)),
+      lifecycle: (event) => tellOf((watcher) => watcher.onLifecycle?.(event)),
+      reboot: (event) => tellOf((watcher) => watcher.onReboot?.(event)),
+      'migration-iteration': (event) => tellOf((watcher) => watcher.onMigrationIteration?.(event)),
+      'job-completed': (event) => tellOf((watcher) => watcher.onJobCompleted?.(event)),
+      network: (event) => tellOf((watcher) => watcher.onNetwork?.(event)),
+      pool: (event) => tellOf((watcher) => watcher.onPool?.(event)),
     },
     onStatus: (status) => {
       if (status.state === 'connected') {
-        connected = status.connection;
-        isLostTold = false;
-        logger.info({ hostId: host.id, host: host.name }, 'connected to libvirt');
-        tell((watcher) => watcher.onConnected?.(status.connection));
+        const { connection } = status;
+        admission(connection).then(
+          () => {
+            if (link.status.state !== 'connected' || link.status.connection !== connection) return;
+            connected = connection;
+            isLostTold = false;
+            logger.info({ hostId: host.id, host: host.name }, 'connected to libvirt');
+            tell((watcher) => watcher.onConnected?.(connection));
+          },
+          () => undefined, // the next connection is asked
+        );
       } else if (status.state === 'lost') {
         connected = null;
         isLostTold = true;
@@ -154,11 +192,13 @@ async function serve(
   });
   /** Connections beside the link: they end with the lease. */
   const others = new Set<Connection>();
+  let isOver = false;
   const openOther = async (uri: string, name: string, deadlineMs: number): Promise<Connection> => {
     try {
       if (lease.lost.aborted) throw new Error('The lease of the host was lost.');
       const connection = await connect({ uri, maxInFlight: CALLS_IN_FLIGHT, signal: AbortSignal.any([lease.lost, AbortSignal.timeout(deadlineMs)]) });
       others.add(connection);
+      if (lease.lost.aborted || isOver) await connection.close(); // at the very moment when it was there
       void connection.closed.then(() => others.delete(connection));
       return connection;
     } catch (error) {
@@ -177,12 +217,18 @@ async function serve(
     async connection(deadlineMs = CONNECTION_DEADLINE_MS) {
       try {
         if (lease.lost.aborted) throw new Error('The lease of the host was lost.');
-        return await link.connection({ deadlineMs });
+        const until = performance.now() + deadlineMs;
+        const connection = await link.connection({ deadlineMs });
+        if (connection !== connected) await inTime(admission(connection), until - performance.now());
+        return connection;
       } catch (error) {
         throw new DomainError('UNAVAILABLE', `The hypervisor of host "${host.name}" can't be reached.`, { cause: error });
       }
     },
-    openConnection: (deadlineMs = CONNECTION_DEADLINE_MS) => openOther(host.uri, `host "${host.name}"`, deadlineMs),
+    async openConnection(deadlineMs = CONNECTION_DEADLINE_MS) {
+      await agent.connection(deadlineMs); // where nothing may be done, nothing is done beside the link, either
+      return openOther(host.uri, `host "${host.name}"`, deadlineMs);
+    },
     openPeer: async (hostId, deadlineMs = CONNECTION_DEADLINE_MS) => openOther(await peerUri(hostId), 'the other host', deadlineMs),
     watch(watcher) {
       watchers.add(watcher);
@@ -197,5 +243,19 @@ async function serve(
   if (!ended.aborted) await once(ended, 'abort');
   const force = (): boolean => forced() || lease.lost.aborted;
   await Promise.allSettled(attachments.map((attachment) => attachment.close({ force: force() })));
+  isOver = true;
   await Promise.all([link.close(), ...[...others].map((other) => other.close())]);
+}
+
+/** Waits for something no longer than that. */
+async function inTime(work: Promise<void>, ms: number): Promise<void> {
+  const done = new AbortController();
+  const late = delay(Math.max(0, ms), undefined, { signal: done.signal }).then(() => {
+    throw new Error('It is not known to be the host that was registered.');
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    done.abort();
+  }
 }

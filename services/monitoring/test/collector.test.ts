@@ -61,6 +61,7 @@ beforeAll(async () => {
   agent = startAgent({
     databaseUrl: monitoring.databaseUrl,
     listHosts: async () => [{ id: hostId, name: host.name, uri: host.uri, migrationUri: null }],
+    admit: async () => null,
     attach: [monitoring.service.attachHost],
     logger: monitoring.logger,
   });

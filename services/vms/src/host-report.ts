@@ -48,10 +48,13 @@ function unlessUnmeasured(error: unknown): Record<string, number> {
   throw error;
 }
 
+/** Which host this is, by its libvirt's own word. */
+export const readLibvirtUuid = async (connection: Connection, host: HostRecord): Promise<string> =>
+  (await connection.type()) === TEST_DRIVER ? host.id : readHostUuid(await connection.capabilities());
+
 /** Reads what a host is and has. */
 export async function readHost(connection: Connection, host: HostRecord, { overcommit, isAccelerated }: HostPolicy): Promise<HostReport> {
-  const [capabilities, type, version, libVersion, node, memoryStats, accelerated] = await Promise.all([
-    connection.capabilities(),
+  const [type, version, libVersion, node, memoryStats, accelerated] = await Promise.all([
     connection.type(),
     connection.version(),
     connection.libVersion(),
@@ -62,7 +65,6 @@ export async function readHost(connection: Connection, host: HostRecord, { overc
   // libvirt's node information counts what the firmware lists; the kernel's total is what there is (memory may be hot-plugged)
   const memory = (memoryStats['total'] ?? node.memoryKiB) * 1024;
   return {
-    libvirtUuid: type === TEST_DRIVER ? host.id : readHostUuid(capabilities),
     hypervisorType: type,
     hypervisorVersion: versionText(version),
     libvirtVersion: versionText(libVersion),

@@ -81,7 +81,7 @@ export function startReconciler(options: { database: Database; domains: HostDoma
       const stats = await connection.domains.stats([], ['state']);
       // ONLINE means that it takes VMs; what can't be made there does not keep it from taking those that do without
       await Promise.race([agent.prepared, delay(PREPARED_MS, undefined, { signal: closing.signal })]);
-      if (!(await untilWritten(() => setHostOnline(database, hostId, agent.epoch, report)))) return;
+      await untilWritten(() => setHostOnline(database, hostId, agent.epoch, report));
       const seen = new Map(
         stats.map(({ domain, params }) => [domain.uuid, readState(describeState(Number(params['state.state']), Number(params['state.reason'])))]),
       );

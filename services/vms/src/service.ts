@@ -1,4 +1,4 @@
-import type { AttachHost, HostRecord } from '@novacron/agent';
+import type { AgentOptions, AttachHost, HostRecord } from '@novacron/agent';
 import type { RequestContext, Subgraph } from '@novacron/contracts';
 import { createBells, type AnyStep, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
@@ -7,10 +7,10 @@ import type { CreateOptions } from './create-vm.ts';
 import { openDatabase, type Tx } from './database.ts';
 import type { VmsContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
-import type { HostPolicy } from './host-report.ts';
+import { readLibvirtUuid, type HostPolicy } from './host-report.ts';
 import { createLoaders } from './loaders.ts';
 import { insertLocalHost, waitUntilSeen } from './register-host.ts';
-import { listHostRecords, setUnattendedHostsOffline } from './store/hosts.ts';
+import { identifyHost, listHostRecords, setUnattendedHostsOffline } from './store/hosts.ts';
 import { attachHost, hostSteps, SERVICE_STEPS, startServiceWorker } from './worker.ts';
 
 export interface VmsOptions {
@@ -35,6 +35,8 @@ export interface VmsService {
   listHosts(): Promise<HostRecord[]>;
   /** Takes this machine into the fleet, if its URI is not there yet, and waits a little for it to be seen. Idempotent. */
   registerLocalHost(name: string, uri: string): Promise<void>;
+  /** Is it the host that was registered? Answers why not, as its `problem` then says; null: it is. */
+  readonly admitHost: AgentOptions['admit'];
   /** What runs beside a host. */
   readonly attachHost: AttachHost;
   /** Begins what runs once for the fleet, in any number of processes: steps that need no host, and who is offline. */
@@ -72,6 +74,7 @@ export function createVmsService(options: VmsOptions): VmsService {
       options.onHostRegistered?.();
       await waitUntilSeen(database, uri);
     },
+    admitHost: async (host, epoch, connection) => identifyHost(database, host.id, epoch, await readLibvirtUuid(connection, host)),
     attachHost: attachHost(context, (...given) => hostSteps(...given).map(disturb)),
     start() {
       worker = startServiceWorker(context, SERVICE_STEPS.map(disturb));

@@ -157,7 +157,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
       (await sql('SELECT type, body FROM operations.outbox WHERE entity_id = $1 ORDER BY id', [entityId])) as { type: string; body: Loose }[], // as selected
     async startEngine() {
       if (agent) return;
-      agent = startAgent({ databaseUrl: database.url, listHosts: service.listHosts, attach: [attach], logger });
+      agent = startAgent({ databaseUrl: database.url, listHosts: service.listHosts, admit: service.admitHost, attach: [attach], logger });
       if (disturb) worker = startServiceWorker(context, SERVICE_STEPS.map(disturb));
       await Promise.all(fleet.hosts.map((host) => hostIs(host.name, 'ONLINE')));
     },

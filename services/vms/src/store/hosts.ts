@@ -6,7 +6,6 @@ import { Prisma } from '../generated/prisma/client.ts';
 
 /** What a host's libvirt says of itself. */
 export interface HostReport {
-  libvirtUuid: string;
   hypervisorType: string;
   hypervisorVersion: string;
   libvirtVersion: string;
@@ -83,30 +82,34 @@ async function changeHost(database: Database, id: HostId, change: (host: HostRow
 const isStale = (host: HostRow, epoch: number): boolean => host.reportedEpoch > BigInt(epoch);
 
 /**
- * The agent speaks with the host's libvirt. One that is another registration's, or that was another host before, is kept
- * OFFLINE, with the reason. @returns whether its VMs may be believed
+ * Which host answers at a registration's address. One that is another registration's, or that was another host before, is kept
+ * OFFLINE, with the reason. @returns the reason; null: it is the one that was registered
  */
-export async function setHostOnline(database: Database, id: HostId, epoch: number, report: HostReport): Promise<boolean> {
+export async function identifyHost(database: Database, id: HostId, epoch: number, libvirtUuid: string): Promise<string | null> {
   let problem: string | null = null;
   try {
     await changeHost(database, id, async (host) => {
-      if (isStale(host, epoch)) return null;
-      if (host.libvirtUuid !== null && host.libvirtUuid !== report.libvirtUuid) {
-        problem = 'Another machine answers at its address.';
-        return host.problem === problem ? null : { state: 'OFFLINE', problem, reportedEpoch: epoch };
-      }
-      const next = { ...report, state: host.state === 'OFFLINE' ? (host.heldState ?? ('ONLINE' as const)) : host.state, problem: null, reportedEpoch: BigInt(epoch) };
-      const isNews = Object.entries(next).some(([column, value]) => host[column as keyof typeof next] !== value); // its own keys
-      return isNews ? { ...next, seenAt: new Date() } : null;
+      if (host.libvirtUuid === null) return { libvirtUuid };
+      if (host.libvirtUuid !== libvirtUuid) problem = 'Another machine answers at its address.';
+      return null;
     });
-    return problem === null;
   } catch (error) {
     if (duplicateField(error, ['libvirt_uuid']) === null) throw error;
-    const first = await database.host.findUnique({ where: { libvirtUuid: report.libvirtUuid } });
-    await setHostOffline(database, id, epoch, `This is the host that is registered as "${first?.name ?? '?'}" already.`);
-    return false;
+    const first = await database.host.findUnique({ where: { libvirtUuid } });
+    problem = `This is the host that is registered as "${first?.name ?? '?'}" already.`;
   }
+  if (problem !== null) await setHostOffline(database, id, epoch, problem);
+  return problem;
 }
+
+/** The agent speaks with the host's libvirt, which is the one that was registered. */
+export const setHostOnline = (database: Database, id: HostId, epoch: number, report: HostReport): Promise<void> =>
+  changeHost(database, id, async (host) => {
+    if (isStale(host, epoch)) return null;
+    const next = { ...report, state: host.state === 'OFFLINE' ? (host.heldState ?? ('ONLINE' as const)) : host.state, problem: null, reportedEpoch: BigInt(epoch) };
+    const isNews = Object.entries(next).some(([column, value]) => host[column as keyof typeof next] !== value); // its own keys
+    return isNews ? { ...next, seenAt: new Date() } : null;
+  });
 
 /** Nobody reaches the host now. Its VMs keep what was last seen of them. */
 export const setHostOffline = (database: Database, id: HostId, epoch: number, problem: string): Promise<void> =>
