@@ -113,6 +113,14 @@ describe('a network', () => {
 });
 
 describe('a NIC', () => {
+  it('is for a stranger\'s VM refused in the same words as for one that there is not', async () => {
+    const greta = system.graph.as(people.stranger);
+    const { id: networkId } = await defaultNetwork(greta);
+    const unknown = await refusal(greta, ATTACH, { input: { vmId: NOWHERE, networkId } });
+    expect(unknown).toMatchObject({ code: 'NOT_FOUND', field: 'vmId' });
+    expect(await refusal(greta, ATTACH, { input: { vmId: vm.id, networkId } })).toEqual(unknown);
+  });
+
   it('is refused with a MAC address or an address that is another\'s, or none', async () => {
     const { id: networkId } = await createNetwork(alice, { name: 'nics', cidr: '10.8.60.0/24' });
     const nic = await attachNic(alice, { vmId: vm.id, networkId, mac: '52:54:00:12:34:56', address: '10.8.60.9' });

@@ -132,10 +132,10 @@ export const seesTenant = (viewer: Viewer | null, tenantId: string): boolean =>
 
 /**
  * For an object of a tenant: NOT_FOUND (as if it did not exist) to whom the tenant is foreign, FORBIDDEN
- * to a member without the permission.
+ * to a member without the permission. `field`: of the input, where an id that names nothing is refused with it, too.
  */
-export function requireInTenant(viewer: Viewer | null, permission: Permission, tenantId: string, what: string): Viewer {
+export function requireInTenant(viewer: Viewer | null, permission: Permission, tenantId: string, what: string, field?: string): Viewer {
   const known = requireViewer(viewer);
-  if (!seesTenant(known, tenantId)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`);
+  if (!seesTenant(known, tenantId)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, field === undefined ? {} : { field });
   return requirePermission(known, permission, tenantId);
 }

@@ -47,7 +47,7 @@ export function migrateVm(database: Database, { viewer, requestId }: RequestCont
     await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || ${vmId}, 0))::text`; // asked twice at once, the second finds the first
     const vm = await findVm(tx, vmId);
     if (!vm) throw new DomainError('NOT_FOUND', 'There is no VM with this id.', { field: 'vmId' });
-    requireInTenant(viewer, 'vm:migrate', vm.tenantId, 'VM');
+    requireInTenant(viewer, 'vm:migrate', vm.tenantId, 'VM', 'vmId');
     const ids = newMigrationIds();
     if (key !== null) {
       const inputHash = createHash('sha256').update(JSON.stringify(wanted, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).digest('hex');

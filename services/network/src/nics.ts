@@ -44,7 +44,7 @@ export function attachNic(database: Database, context: RequestContext, input: At
   return inTransaction(database, async (tx) => {
     const vm = await findVm(tx, vmId);
     if (!vm) throw new DomainError('NOT_FOUND', 'There is no VM with this id.', { field: 'vmId' });
-    requireInTenant(context.viewer, 'nic:attach', vm.tenantId, 'VM');
+    requireInTenant(context.viewer, 'nic:attach', vm.tenantId, 'VM', 'vmId');
     const operationId = newId<OperationId>();
     const held = await holdVm(tx, vmId, operationId, 'attach', FROM);
     const { most } = LIMITS.nicsOfVm;
