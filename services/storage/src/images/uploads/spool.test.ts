@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { UPLOADED_FILES_PATH } from '@novacron/contracts';
@@ -39,6 +39,14 @@ const failing = (): Readable =>
   );
 
 describe('a spool', () => {
+  it('takes nothing that would fill its file system, and not a byte of it', async () => {
+    const waiting = Readable.from([FILE]);
+    const { bavail, bsize } = statfsSync(join(directory, '..'));
+    await expect(spool.receive(newId<string>(), 'too large', waiting, { size: bavail * bsize, sha256: SHA })).rejects.toMatchObject({ code: 'NO_CAPACITY', field: 'size' });
+    expect(waiting.readableDidRead).toBe(false);
+    expect(await spool.list()).toEqual([]);
+  });
+
   it('keeps a file for whoever knows its token, and tells it to nobody else', async () => {
     const id = newId<string>();
     await spool.receive(id, 'a token', body(FILE.subarray(0, 10), FILE.subarray(10)), { size: FILE.length, sha256: SHA });

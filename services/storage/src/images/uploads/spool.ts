@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { DomainError, isId } from '@novacron/core';
@@ -9,6 +9,8 @@ import { urlSource, type FileSource, type UploadedFiles } from '../import-source
 
 /** How long a client may send nothing. */
 const STALL_MS = 30_000;
+/** Share of the file system that uploads leave free: it may be the database's, too. */
+const KEPT_FREE = 0.05;
 
 export const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
@@ -17,7 +19,7 @@ export const hashOf = (token: string): string => createHash('sha256').update(tok
  * file, and nobody else.
  */
 export interface Spool {
-  /** Writes what a client sends; whole, of this length and with this hash, or not at all. BAD_USER_INPUT (size, sha256), UNAVAILABLE. */
+  /** Writes what a client sends; whole, of this length and with this hash, or not at all. BAD_USER_INPUT (size, sha256), NO_CAPACITY. */
   receive(imageId: string, token: string, body: Readable, expected: { size: number; sha256: string }): Promise<void>;
   /** The file that the token is for; null when there is none. */
   find(token: string): Promise<{ path: string; size: number } | null>;
@@ -33,13 +35,25 @@ export function createSpool(directory: string): Spool {
   const remove = async (imageId: string): Promise<void> => {
     for (const name of await entries()) if (name.startsWith(`${imageId}.`)) await rm(join(directory, name), { force: true });
   };
+  /** Bytes that are still to come. */
+  let announced = 0;
+  const takeRoom = async (size: number): Promise<void> => {
+    const { bavail, blocks, bsize } = await statfs(directory);
+    if (size > (bavail - blocks * KEPT_FREE) * bsize - announced) throw new DomainError('NO_CAPACITY', 'There is no room for an upload of this size at the moment.', { field: 'size' });
+    announced += size; // in the same turn: of two that come at once, one finds what the other has left
+  };
   return {
     remove,
     async receive(imageId, token, body, { size, sha256 }) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      const file = await open(join(directory, `${imageId}.${hashOf(token)}`), 'wx', 0o600);
+      await takeRoom(size);
+      const file = await open(join(directory, `${imageId}.${hashOf(token)}`), 'wx', 0o600).catch((error: unknown) => {
+        announced -= size;
+        throw error;
+      });
       const hash = createHash('sha256');
       let received = 0;
+      let written = 0;
       const stalled = setTimeout(() => body.destroy(refusal('size', 'The upload has stalled.')), STALL_MS);
       try {
         for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -48,6 +62,8 @@ export function createSpool(directory: string): Spool {
           if (received > size) throw refusal('size', `The upload is larger than the ${size} bytes that were announced.`);
           hash.update(chunk);
           await file.write(chunk);
+          announced -= chunk.length;
+          written += chunk.length;
         }
         if (received < size) throw refusal('size', `The upload ended after ${received} of ${size} bytes.`);
         if (hash.digest('hex') !== sha256) throw refusal('sha256', 'The upload has another SHA-256 than the one that was announced.');
@@ -58,6 +74,7 @@ export function createSpool(directory: string): Spool {
         throw refusal('size', `The upload broke off after ${received} of ${size} bytes.`);
       } finally {
         clearTimeout(stalled);
+        announced -= size - written;
         await file.close();
       }
     },
