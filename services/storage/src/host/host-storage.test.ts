@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import type { HostAgent } from '@novacron/agent';
 import type { HostId } from '@novacron/core';
 import { connect, type Connection } from '@novacron/libvirt';
-import { startLibvirtHosts, testRun, type LibvirtHosts, type TestHost } from '@novacron/testkit';
+import { eventually, startLibvirtHosts, testRun, type LibvirtHosts, type TestHost } from '@novacron/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createHostStorage, type HostStorage, type Place } from './host-storage.ts';
 import { poolXml } from './volume-xml.ts';
 
-/** What a guest writes into a disk is never more than bytes to its host: on a real libvirt. */
+/** On a real libvirt. What a guest writes into a disk is never more than bytes to its host. */
 let hosts: LibvirtHosts;
 let host: TestHost;
 let connection: Connection;
@@ -16,7 +16,7 @@ let storage: HostStorage;
 
 const RAW = { size: 2 ** 20, format: 'raw', secretId: null } as const;
 const PATH = '/var/lib/libvirt/pool';
-const placeOf = (libvirtName: string): Place => ({ pool: { name: 'pool', path: PATH, shared: false }, libvirtName });
+const placeOf = (libvirtName: string, shared = false): Place => ({ pool: { name: 'pool', path: PATH, shared }, libvirtName });
 
 beforeAll(async () => {
   hosts = await startLibvirtHosts(1);
@@ -71,4 +71,36 @@ it('copies and grows what begins with anything else', async () => {
   expect(await host.exec('head', '-c', '4', `${PATH}/snapshot-3.raw`)).toBe('boot');
   await storage.grow({ ...place, format: 'raw', encrypted: false }, 2 ** 21);
   expect(await storage.measure(place)).toMatchObject({ capacity: 2 ** 21 });
+});
+
+/** A copy that takes its time: `gone` is when nobody waits for it any more. */
+async function copyUnderWay(name: string): Promise<{ gone: AbortController; copied: Promise<void> }> {
+  const source = placeOf('vol-large.raw');
+  await storage.make(source, { ...RAW, size: 2 ** 29 });
+  await host.exec('dd', 'if=/dev/urandom', `of=${PATH}/vol-large.raw`, 'bs=1M', 'count=384', 'conv=notrunc', 'status=none');
+  const gone = new AbortController();
+  const copied = storage.make(placeOf(name), { ...RAW, size: 2 ** 29, format: 'qcow2' }, { from: { ...source, format: 'raw', encrypted: false }, signal: gone.signal });
+  copied.catch(() => undefined); // awaited later
+  await eventually('the copy to be under way', async () => (await host.exec('ls', PATH)).includes(name), { intervalMs: 20, timeoutMs: 20_000 });
+  return { gone, copied };
+}
+
+it('makes a volume in a shared pool while another is being copied in it, and waits to tell that one is not there', async () => {
+  const { copied } = await copyUnderWay('vol-slow.qcow2');
+  let isCopied = false;
+  void copied.then(() => (isCopied = true));
+  await storage.make(placeOf('vol-beside.qcow2', true), { ...RAW, format: 'qcow2' });
+  expect(isCopied).toBe(false);
+  expect(await storage.find(connection, placeOf('vol-never.qcow2', true))).toBeNull();
+  await copied;
+  await Promise.all(['vol-large.raw', 'vol-slow.qcow2', 'vol-beside.qcow2'].map((name) => storage.remove(placeOf(name))));
+});
+
+it('makes a volume anew although libvirt still works at the one before, whose agent is gone', async () => {
+  const { gone, copied } = await copyUnderWay('vol-copy.qcow2');
+  gone.abort();
+  await expect(copied).rejects.toThrow('connection');
+  await storage.make(placeOf('vol-copy.qcow2'), { ...RAW, format: 'qcow2' });
+  expect(await storage.measure(placeOf('vol-copy.qcow2'))).toMatchObject({ capacity: 2 ** 20 });
+  await Promise.all(['vol-large.raw', 'vol-copy.qcow2'].map((name) => storage.remove(placeOf(name))));
 });

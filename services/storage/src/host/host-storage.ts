@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HostAgent } from '@novacron/agent';
 import { DomainError } from '@novacron/core';
 import { LibvirtError, type Connection, type ErrorCodeName } from '@novacron/libvirt';
@@ -15,6 +16,11 @@ export const COPY_DEADLINE_MS = 24 * 60 * 60_000;
 /** qemu-img's LUKS creation fails at random where the kernel counts CPU time in ticks ("Unable to get accurate CPU usage"): once in three times was seen. */
 const LUKS_TRIES = 16;
 const LUKS_DEADLINE_MS = 5 * 60_000;
+/** Reading a large pool again takes its time. */
+const REFRESH_DEADLINE_MS = 5 * 60_000;
+/** How long a pool is waited for that can't be read again because volumes are being made in it. */
+const BUSY_MS = 30_000;
+const LOOK_MS = 200;
 
 /** Where a volume is, as far as its host is concerned. */
 export interface Place {
@@ -58,6 +64,20 @@ export const nullIf =
     throw error;
   };
 
+/**
+ * Lets libvirt look for what came and went without it, and at how much room there is. @returns false while it makes a volume in the
+ * pool ("pool has asynchronous jobs running"): then it does not look
+ */
+export async function refreshPool(connection: Connection, ref: PoolRef): Promise<boolean> {
+  try {
+    await connection.pools.refresh(ref, { deadlineMs: REFRESH_DEADLINE_MS });
+    return true;
+  } catch (error) {
+    if (isCode(error, 'INTERNAL_ERROR') || isCode(error, 'OPERATION_INVALID')) return false;
+    throw error;
+  }
+}
+
 /** Its guest decides what the file begins with: there is nothing of ours before it. */
 const isGuests = ({ format, encrypted }: Source): boolean => format === 'raw' && !encrypted;
 
@@ -77,14 +97,19 @@ export function createHostStorage(agent: HostAgent): HostStorage {
     return found;
   };
 
-  const find: HostStorage['find'] = async (connection, place) => {
+  const lookUp = async (connection: Connection, place: Place, waitMs: number): Promise<VolumeRef | null> => {
     const ref = await pool(connection, place.pool.name);
     const look = (): Promise<VolumeRef | null> => connection.volumes.lookupByName(ref, place.libvirtName).catch(nullIf('NO_STORAGE_VOL'));
     const found = await look();
     if (found || !place.pool.shared) return found;
-    await connection.pools.refresh(ref); // another host may have made it
+    // another host may have made it
+    for (const startedAt = performance.now(); !(await refreshPool(connection, ref)); await delay(LOOK_MS)) {
+      if (waitMs === 0) break;
+      if (performance.now() - startedAt > waitMs) throw new DomainError('UNAVAILABLE', `Volumes are being made in storage pool "${place.pool.name}" on host "${agent.host.name}": it can't be read.`);
+    }
     return look();
   };
+  const find: HostStorage['find'] = (connection, place) => lookUp(connection, place, BUSY_MS);
 
   /** Long calls have a connection of their own; when the step is given up, nobody waits for their end. */
   const withOwn = async <T>(signal: AbortSignal | undefined, work: (connection: Connection) => Promise<T>): Promise<T> => {
@@ -104,6 +129,24 @@ export function createHostStorage(agent: HostAgent): HostStorage {
     const connection = await agent.connection();
     const found = await find(connection, place);
     if (found) await connection.volumes.delete(found).catch(nullIf('NO_STORAGE_VOL'));
+  };
+
+  /** Before a volume is made: what an earlier attempt has left, which libvirt may still work at though nobody waits for it. What it can't tell is not there. */
+  const clear = async (place: Place, signal: AbortSignal | undefined): Promise<void> => {
+    for (;;) {
+      const connection = await agent.connection();
+      const found = await lookUp(connection, place, 0);
+      try {
+        if (found) await connection.volumes.delete(found);
+        return;
+      } catch (error) {
+        if (isCode(error, 'NO_STORAGE_VOL')) return;
+        // libvirt 9.0.0, src/storage/storage_driver.c
+        if (!(isCode(error, 'OPERATION_INVALID') && /still (being allocated|in use)/.test(String(error)))) throw error;
+      }
+      await delay(LOOK_MS, undefined, { signal });
+      signal?.throwIfAborted();
+    }
   };
 
   const create = async (connection: Connection, place: Place, spec: VolumeSpec, from: Source | undefined): Promise<void> => {
@@ -126,7 +169,7 @@ export function createHostStorage(agent: HostAgent): HostStorage {
     remove,
     async make(place, given, { from, signal } = {}) {
       const spec = { ...given, name: place.libvirtName };
-      await remove(place);
+      await clear(place, signal);
       if (spec.secretId === null && from === undefined) return create(await agent.connection(), place, spec, from);
       await withOwn(signal, async (connection) => {
         for (let attempt = 1; ; attempt += 1) {
@@ -136,7 +179,7 @@ export function createHostStorage(agent: HostAgent): HostStorage {
             const again = spec.secretId !== null && attempt < LUKS_TRIES && isCode(error, 'INTERNAL_ERROR');
             if (!again) throw error;
             signal?.throwIfAborted();
-            await remove(place);
+            await clear(place, signal);
           }
         }
       });

@@ -6,9 +6,6 @@ import type { PoolReport } from '../store/pools.ts';
 import { isCode, nullIf, type PoolRef } from './host-storage.ts';
 import { poolXml, readPoolPath } from './volume-xml.ts';
 
-/** Reading a large pool again takes its time. */
-const REFRESH_DEADLINE_MS = 5 * 60_000;
-
 /**
  * Has libvirt define the pool, make its directory, and start it, now and with every libvirtd. Idempotent. INVALID_STATE when there is
  * one of its name that lives elsewhere.
@@ -57,20 +54,6 @@ export async function readPool(connection: Connection, ref: PoolRef, ours: Reado
   const path = readPoolPath(xml);
   if (path === null) throw new DomainError('UNAVAILABLE', 'libvirt does not say where its pool is.');
   return { path, capacity: info.capacity, used: info.allocation, ours: [...volumes.values()].reduce((sum, bytes) => sum + bytes, 0), volumes };
-}
-
-/**
- * Lets libvirt look for what came and went without it, and at how much room there is. @returns false while it makes a volume in the
- * pool ("pool has asynchronous jobs running"): then it does not look
- */
-export async function refreshPool(connection: Connection, ref: PoolRef): Promise<boolean> {
-  try {
-    await connection.pools.refresh(ref, { deadlineMs: REFRESH_DEADLINE_MS });
-    return true;
-  } catch (error) {
-    if (isCode(error, 'INTERNAL_ERROR') || isCode(error, 'OPERATION_INVALID')) return false;
-    throw error;
-  }
 }
 
 /** A shared pool without the file that its first host has written is another directory: a file system that is not mounted, say. */
