@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { HostAgent } from '@novacron/agent';
 import type { VmId } from '@novacron/core';
 import { isClientError, type Connection, type DomainRef } from '@novacron/libvirt';
@@ -5,6 +6,8 @@ import type { Logger } from 'pino';
 import type { Database, NicRow } from '../database.ts';
 import { findNetwork } from './libvirt-network.ts';
 
+/** Of one interface. */
+const MOST_ADDRESSES = 32;
 /** How often guests' addresses are looked at; more often while one that has just begun to run has none yet. */
 const LOOK_MS = 10_000;
 const EAGER_MS = 500;
@@ -92,8 +95,9 @@ async function readLeases(connection: Connection, nics: readonly NicRow[]): Prom
 async function askAgent(connection: Connection, domain: DomainRef): Promise<Map<string, string[]> | null> {
   try {
     const interfaces = await connection.domains.interfaceAddresses(domain, 'agent', { deadlineMs: 6_000 });
-    const own = (address: string): boolean => !/^(127\.|::1$|fe80:)/i.test(address);
-    return new Map(interfaces.flatMap(({ mac, addresses }) => (mac === null ? [] : [[mac.toLowerCase(), addresses.map(({ address }) => address).filter(own)] as const])));
+    // a guest's agent says what the guest wants it to
+    const own = (address: string): boolean => isIP(address) !== 0 && !/^(127\.|::1$|fe80:)/i.test(address);
+    return new Map(interfaces.flatMap(({ mac, addresses }) => (mac === null ? [] : [[mac.toLowerCase(), addresses.map(({ address }) => address).filter(own).slice(0, MOST_ADDRESSES)] as const])));
   } catch (error) {
     if (isClientError(error)) return null; // it has none, or it sleeps
     throw error;

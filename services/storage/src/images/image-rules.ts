@@ -6,6 +6,9 @@ const bad = (field: string, message: string): never => {
   throw new DomainError('BAD_USER_INPUT', message, { field });
 };
 
+/** How many images of a tenant may be on their way at once: each holds a step on a host. */
+export const MOST_UNFINISHED = 16;
+
 export const checkImageName = (name: string): string => checkName(name);
 
 /** In lower case. */

@@ -5,7 +5,7 @@ import { inTransaction, type Database, type Tx } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { hostFacts, takeRoom } from '../store/claims.ts';
 import { parseImageUrl } from './fetch/image-url.ts';
-import { checkImageFormat, checkImageName, checkSha256 } from './image-rules.ts';
+import { checkImageFormat, checkImageName, checkSha256, MOST_UNFINISHED } from './image-rules.ts';
 import type { ImageRow } from './image-store.ts';
 import { planImport } from './import-steps.ts';
 
@@ -80,6 +80,12 @@ export async function chooseHost(tx: Tx, poolId: string, { mustBeOnline }: { mus
   return best.hostId;
 }
 
+/** QUOTA_EXCEEDED when too many images of the tenant are on their way. Two requests at once may both be the last. */
+export async function requireFewUnfinished(tx: Tx, tenantId: string | null): Promise<void> {
+  const count = await tx.image.count({ where: { tenantId, state: { in: ['IMPORTING', 'AWAITING_UPLOAD'] }, deletedAt: null } });
+  if (count >= MOST_UNFINISHED) throw new DomainError('QUOTA_EXCEEDED', `${count} images are being imported or wait for their file already: no more than ${MOST_UNFINISHED} at once.`);
+}
+
 /** A unique index speaks: the name is taken. */
 export const nameTaken = (error: unknown, name: string): unknown =>
   error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'
@@ -110,6 +116,7 @@ export async function importImage(database: Database, context: RequestContext, i
   const [imageId, operationId] = [newId<ImageId>(), newId<OperationId>()];
   try {
     return await inTransaction(database, async (tx) => {
+      await requireFewUnfinished(tx, columns.tenantId);
       const poolId = await choosePool(tx, input.poolId);
       // a query may hold what opens the file: only the operation's step keeps it
       const image = await tx.image.create({ data: { ...columns, id: imageId, poolId, operationId, url: `${url.origin}${url.pathname}` } });

@@ -140,13 +140,20 @@ function sizeOf(answer: Answer, { mostBytes = MOST_IMAGE_BYTES }: DownloadOption
   return size;
 }
 
+/** What a server must send at least, on average over each such time: one byte now and then would hold a host's step for years. */
+export const LEAST_PACE = { bytes: 2 ** 20, withinMs: 60_000 } as const;
+
 async function readBody(answer: Answer, progress: Progress, sink: Sink): Promise<void> {
   const size = progress.size ?? 0;
+  const pace = { sinceMs: performance.now(), from: progress.received };
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       if (progress.received + chunk.length > size) throw refusal(`The server said that the file has ${size} bytes, and it sends more.`);
       await taken(sink.write(chunk));
       progress.received += chunk.length;
+      if (performance.now() - pace.sinceMs < LEAST_PACE.withinMs) continue;
+      if (progress.received - pace.from < LEAST_PACE.bytes) throw refusal('The server sends the file too slowly.');
+      [pace.sinceMs, pace.from] = [performance.now(), progress.received];
     }
   } catch (error) {
     throw error instanceof DomainError || error instanceof SinkFault ? error : new BrokenOff(progress.received, error);

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { inTransaction, type Database } from '../../database.ts';
 import { MOST_IMAGE_BYTES } from '../fetch/download.ts';
 import { buryImage, changeImage, lockImage } from '../image-store.ts';
-import { checkNewImage, choosePool, nameTaken, submitImport, type NewImageInput } from '../import-image.ts';
+import { checkNewImage, choosePool, nameTaken, requireFewUnfinished, submitImport, type NewImageInput } from '../import-image.ts';
 import { hashOf, type Spool } from './spool.ts';
 
 const HOUR_MS = 60 * 60_000;
@@ -38,6 +38,7 @@ export async function createImageUpload(database: Database, context: RequestCont
   const expiresAt = new Date(Date.now() + HOUR_MS);
   try {
     await inTransaction(database, async (tx) => {
+      await requireFewUnfinished(tx, columns.tenantId);
       const poolId = await choosePool(tx, input.poolId);
       await tx.image.create({
         data: { ...columns, id: imageId, poolId, state: 'AWAITING_UPLOAD', fileSize: BigInt(size), uploadHash: hashOf(token), uploadUntil: expiresAt },
