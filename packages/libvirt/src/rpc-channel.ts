@@ -51,6 +51,10 @@ export class RpcChannel {
   readonly #waiting: Set<RpcCall> = new Set(); // in order of insertion
   readonly #streams = new Map<number, StreamPort>();
   readonly #stalled = new Set<StreamPort>();
+  /** The procedures by which streams are opened. */
+  readonly #opening = new Set<number>();
+  /** Packets of streams whose opening was not answered yet, by serial. */
+  readonly #early = new Map<number, [Header, Buffer][]>();
   #onMessage: (procedure: number, reader: XdrReader) => boolean = () => false;
   #keepAlive: KeepAlive | undefined;
   #lastSerial = 0;
@@ -102,6 +106,7 @@ export class RpcChannel {
     use?: StreamUse,
   ): Promise<Duplex> {
     let port: StreamPort | undefined;
+    this.#opening.add(procedure.number);
     await this.call(procedure, args, options, (_result, { serial, isLate }) => {
       port = this.#addStream(procedure, serial, use);
       if (isLate) port.duplex.destroy();
@@ -241,6 +246,8 @@ export class RpcChannel {
     const call = this.#inFlight.get(serial);
     if (!call) throw new ProtocolError(`An answer came for serial ${serial}, which no call has.`);
     this.#inFlight.delete(serial);
+    const early = this.#early.get(serial) ?? [];
+    this.#early.delete(serial);
     try {
       if (procedure !== call.procedure.number) {
         throw new ProtocolError(`${call.procedure.name} got the answer of procedure ${procedure}.`);
@@ -252,6 +259,7 @@ export class RpcChannel {
       if (error instanceof ProtocolError) call.fail(error);
       throw error;
     }
+    for (const [header, frame] of early) this.#dispatchStream(header, frame);
   }
 
   #dispatchMessage({ procedure, status }: Header, reader: XdrReader): void {
@@ -288,9 +296,18 @@ export class RpcChannel {
     return port;
   }
 
-  #dispatchStream({ serial, status, procedure, type }: Header, frame: Buffer): void {
+  #dispatchStream(header: Header, frame: Buffer): void {
+    const { serial, status, procedure, type } = header;
     const port = this.#streams.get(serial);
     if (!port) {
+      // One thread of the daemon answers the call, another sends what there is to read: the second may be faster
+      // (libvirt 9.0.0 src/remote/remote_daemon_stream.c, daemonAddClientStream; seen).
+      if (this.#inFlight.get(serial)?.procedure.number === procedure && this.#opening.has(procedure)) {
+        const early = this.#early.get(serial) ?? [];
+        early.push([header, frame]);
+        this.#early.set(serial, early);
+        return;
+      }
       // Packets may cross our abort on the way, and outlive their stream.
       const isNone = serial === 0 || serial > this.#lastSerial || this.#inFlight.has(serial);
       if (isNone) throw new ProtocolError(`Serial ${serial} was never a stream.`);

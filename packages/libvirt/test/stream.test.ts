@@ -72,6 +72,20 @@ describe('a stream', () => {
     expect(await text(await connection.domains.openConsole(DOMAIN))).toBe('login: ');
   });
 
+  it('has its first data even when they come before the answer', async () => {
+    const daemon = await FakeDaemon.start((received, client) => {
+      if (received.header.procedure !== domainOpenConsole.number) return false;
+      if (received.header.type !== MESSAGE_TYPE.CALL) return true;
+      client.stream(received, MESSAGE_STATUS.CONTINUE, Buffer.from('log'));
+      client.stream(received, MESSAGE_STATUS.CONTINUE, Buffer.from('in: '));
+      client.stream(received, MESSAGE_STATUS.CONTINUE);
+      client.reply(received, domainOpenConsole, undefined);
+      return true;
+    });
+    const connection = await daemon.connect();
+    expect(await text(await connection.domains.openConsole(DOMAIN))).toBe('login: ');
+  });
+
   it('tells whoever opened it even when the connection ends with the answer', async () => {
     const daemon = await consoleThatSays((_received, client) => client.send(Buffer.alloc(28)));
     const connection = await daemon.connect();
