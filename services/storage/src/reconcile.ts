@@ -5,12 +5,11 @@ import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { newId } from '@novacron/core';
 import type { Connection } from '@novacron/libvirt';
 import { isPassing } from '@novacron/operations';
-import type { Logger } from 'pino';
 import type { PoolRow } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
-import { pathOf, placeOf, nullIf, refreshPool } from './host/host-storage.ts';
+import { nullIf, refreshPool } from './host/host-storage.ts';
 import { ensurePool, readPool, requireMarker } from './host/pools.ts';
-import { lockAgain, unlock } from './host/volume-secrets.ts';
+import { settleSecrets } from './host/settle-secrets.ts';
 import { readPoolPath } from './host/volume-xml.ts';
 import { LOCAL_POOL, libvirtPoolName } from './rules.ts';
 import { claimedFiles, recordPool } from './store/pools.ts';
@@ -19,6 +18,8 @@ import type { WorkerContext } from './worker-context.ts';
 
 /** How often pools are read again: others use their file systems, too. */
 const RESYNC_MS = 60_000;
+/** When secrets are looked at again that an operation may still change. */
+const SETTLE_MS = 2_000;
 
 export interface Reconciler {
   /** Resolves when everything was looked at once. */
@@ -39,7 +40,7 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
 
   const resync = async (connection: Connection): Promise<void> => {
     try {
-      await unlockVolumes(context, agent, connection, logger);
+      await settle(connection);
       await again(() => ensureLocalPool(context, agent, connection));
       const rows = await again(() => database.poolHost.findMany({ where: { hostId, state: { not: 'CREATING' } }, include: { pool: true } }));
       for (const { pool } of rows) await syncPool(connection, pool);
@@ -47,6 +48,18 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
       if (closing.signal.aborted || agent.connected !== connection) return; // the next connection reads again
       logger.warn({ err: fromLibvirt(error) }, 'the storage of the host could not be read');
     }
+  };
+
+  let unsettled: NodeJS.Timeout | undefined;
+  const settle = async (connection: Connection): Promise<void> => {
+    clearTimeout(unsettled);
+    const isSettled = await again(() => settleSecrets(context, agent, connection, logger));
+    if (!isSettled && !closing.signal.aborted) unsettled = setTimeout(settleAgain, SETTLE_MS);
+  };
+  const settleAgain = (): void => {
+    running = running.then(async () => {
+      if (agent.connected && !closing.signal.aborted) await settle(agent.connected);
+    }).catch((error: unknown) => logger.debug({ err: error }, 'secrets could not be looked at; they will be with everything else'));
   };
 
   const syncPool = async (connection: Connection, pool: PoolRow): Promise<void> => {
@@ -95,6 +108,7 @@ export function startReconciler({ context, agent }: { context: WorkerContext; ag
     async close() {
       closing.abort();
       clearInterval(timer);
+      clearTimeout(unsettled);
       unwatch();
       await running;
     },
@@ -121,26 +135,4 @@ async function ensureLocalPool({ database, policy }: WorkerContext, agent: HostA
     .catch((error: unknown) => {
       if (!(error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')) throw error; // an agent before us was late
     });
-}
-
-/** What opens the encrypted volumes of the VMs on this host. */
-async function unlockVolumes({ database, secrets }: WorkerContext, agent: HostAgent, connection: Connection, logger: Logger): Promise<void> {
-  // one that is on its way to another host is not locked here a second time
-  const volumesHere = async (id?: string) => {
-    const vms = await database.$queryRaw<{ id: string }[]>`SELECT id FROM vms.vms_on(${agent.host.id}::uuid) WHERE operation_verb IS DISTINCT FROM 'migrate'`;
-    return database.volume.findMany({
-      where: { ...(id === undefined ? {} : { id }), vmId: { in: vms.map((vm) => vm.id) }, secretId: { not: null }, deletedAt: null },
-      include: { pool: true },
-    });
-  };
-  for (const volume of await volumesHere()) {
-    if (volume.secretId === null) continue;
-    try {
-      await unlock(connection, secrets, { secretId: volume.secretId, path: pathOf(placeOf(volume)), volume });
-      const [still] = await volumesHere(volume.id);
-      if (!still) await lockAgain(connection, volume.secretId); // it has left meanwhile
-    } catch (error) {
-      logger.warn({ err: fromLibvirt(error), volumeId: volume.id }, 'an encrypted volume could not be unlocked');
-    }
-  }
 }
