@@ -3,7 +3,7 @@ import { eventually } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Loose } from '../kit/client.ts';
 import { Operation, type Vm } from '../kit/vm.ts';
-import { claimsAddUp, haveVmOn, isOnlyOn, startFleet, type Fleet } from './moves.ts';
+import { claimsAddUp, haveVmOn, isOnlyOn, migrate, startFleet, type Fleet } from './moves.ts';
 
 /** A host is emptied: what can move moves, what can't is named. */
 
@@ -43,6 +43,20 @@ describe('a host in maintenance', () => {
     await maintain(false);
     await eventually('the host to be back', async () => (await host())['state'] === 'ONLINE');
     await remove([running, paused, off]);
+  });
+
+  it('waits for what was on its way to it already, and sends it on', async () => {
+    const vm = await haveVmOn(fleet, there);
+    const move = await migrate(fleet.operator, { vmId: vm.id, hostId: here, bandwidthBytesPerSecond: 8 * 2 ** 20 });
+    await eventually('the VM on its way', async () => (await move.read())['state'] === 'COPYING_MEMORY', { intervalMs: 20 });
+    const operation = await maintain(true);
+    await operation.succeeds(120_000);
+    expect(await move.read()).toMatchObject({ state: 'SUCCEEDED' });
+    await isOnlyOn(fleet, vm, there);
+    expect(await host()).toEqual({ state: 'MAINTENANCE', drainBlockers: [] });
+    await maintain(false);
+    await eventually('the host to be back', async () => (await host())['state'] === 'ONLINE');
+    await remove([vm]);
   });
 
   it('shows what can not move, and why; what can has moved', async () => {

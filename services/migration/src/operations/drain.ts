@@ -49,6 +49,8 @@ async function drain(context: DrainContext, run: StepRun, hostId: HostId): Promi
       if (!(await goesOn(database, operationId))) await cancelChildren(context, operationId);
       throw run.signal.reason;
     }
+    // what is on its way here was before the drain, and is the host's only once it has come: in this order, it is seen in one of the two
+    const coming = await database.migration.count({ where: { toHostId: hostId, finishedAt: null } });
     const [vms, children] = await Promise.all([vmsOn(database, hostId), childrenOf(database, operationId)]);
     const underWay = children.filter(isUnderWay);
     const failed = new Map(children.filter(({ state }) => state === 'FAILED' || state === 'CANCELLED').map((child) => [child.targetId, reasonOf(child)]));
@@ -56,7 +58,7 @@ async function drain(context: DrainContext, run: StepRun, hostId: HostId): Promi
     const moved = children.filter(({ state }) => state === 'SUCCEEDED').length;
     await writeBlockers(database, hostId, vms, stays);
     run.reportProgress(moved / Math.max(1, moved + vms.length));
-    if (vms.length === 0 && underWay.length === 0) return { moved };
+    if (vms.length === 0 && underWay.length === 0 && coming === 0) return { moved };
 
     let free = AT_ONCE - underWay.length;
     for (const vm of vms.filter((one) => one.verb === null && stays(one) === null)) {
@@ -65,7 +67,7 @@ async function drain(context: DrainContext, run: StepRun, hostId: HostId): Promi
       if (reason === null) free -= 1;
       else refused.set(vm.id, reason);
     }
-    const isStill = underWay.length === 0 && free === AT_ONCE && vms.every((vm) => stays(vm) !== null);
+    const isStill = underWay.length === 0 && coming === 0 && free === AT_ONCE && vms.every((vm) => stays(vm) !== null);
     if (isStill && !isLastTry) {
       isLastTry = true;
       refused.clear();
