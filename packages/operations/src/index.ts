@@ -26,6 +26,6 @@ export {
   type TenantQuota,
 } from './kernel.ts';
 export type { StepDeclaration } from '@novacron/contracts';
-export { GaveUp, plan, type AnyStep, type Step, type StepRun } from './steps.ts';
+export { GaveUp, plan, PutBack, type AnyStep, type Step, type StepRun } from './steps.ts';
 export { startWorker, type OperationsWorker, type WorkerOptions } from './worker.ts';
 export { startSweeper, type Sweeper, type SweeperOptions } from './sweeper.ts';

@@ -5,6 +5,11 @@ import type { Claim, PlannedStep, Sql } from './kernel.ts';
 /** A step has tried long enough by itself: the engine does not try it again, whatever the caller may do. */
 export class GaveUp extends DomainError {}
 
+/** A step that settles has to stop before it knows what came of it: it is done again, by whoever takes it next, cancelled or not. */
+export class PutBack extends Error {
+  override readonly name = 'PutBack';
+}
+
 /** What a running step can reach. */
 export interface StepRun {
   readonly claim: Claim;

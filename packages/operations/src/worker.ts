@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { queueName, type Bells } from './bells.ts';
 import { fromDatabase, isPassing, StaleClaim } from './database-errors.ts';
 import { beginStep, claimStep, failStep, heartbeat, recordStep, type Bell, type Claim, type Recorded, type Sql } from './kernel.ts';
-import { GaveUp, type AnyStep, type Step, type StepRun } from './steps.ts';
+import { GaveUp, PutBack, type AnyStep, type Step, type StepRun } from './steps.ts';
 
 const CLAIM_TTL_MS = 15_000;
 const HEARTBEAT_MS = 1_000;
@@ -151,6 +151,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
 
   /** Decides what a failure means: put back, tried again later, or the end of the way forward. */
   async function settleFailure(claim: Claim, run: StepRun, error: unknown, log: Logger): Promise<Recorded> {
+    if (error instanceof PutBack && !claim.undoing) return failStep(sql, claim, null, run.signal.aborted ? 0 : RETRY.firstMs);
     const reason: unknown = run.signal.aborted ? run.signal.reason : error;
     const repeatable = steps.get(claim.name)?.repeatable !== false;
     if (reason instanceof Closing && (repeatable || claim.undoing)) return failStep(sql, claim, null, 0);

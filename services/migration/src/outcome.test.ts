@@ -28,10 +28,16 @@ describe('after an attempt has ended', () => {
   });
 });
 
-describe('after an attempt that nobody followed to its end', () => {
-  it.each(everything)('cancelled, with the source %s and the target %s: as after its end', (source, target) => {
-    expect(decide(situation(source, target, { attempt: 'LOST', cancelled: true }))).toBe(TABLE[source][target ?? 'UNSEEN']);
+/** The same where the target may run it by now. */
+const UNSURE = { ...TABLE, HERE: { ARRIVED: 'DESTROY_SOURCE', INCOMING: 'DROP_TARGET', MISSING: 'STAYED', UNSEEN: 'WAIT' } } satisfies typeof TABLE;
+
+describe.each([{ attempt: 'SWITCHED' }, { attempt: 'LOST', cancelled: true }] as const)('where the target may run it by now: %j', (more) => {
+  it.each(everything)('with the source %s and the target %s', (source, target) => {
+    expect(decide(situation(source, target, more))).toBe(UNSURE[source][target ?? 'UNSEEN']);
   });
+});
+
+describe('after an attempt that nobody followed to its end', () => {
 
   it.each([
     [null, 'WAIT'],
@@ -65,6 +71,10 @@ describe('the one copy', () => {
 
   it.each(everything.filter(([, target]) => target !== 'ARRIVED'))('is not destroyed on the source before it has arrived: %s, %s', (source, target) => {
     expect(decide(situation(source, target))).not.toBe('DESTROY_SOURCE');
+  });
+
+  it('that rests on the source after an offline migration has stayed only when the target has none', () => {
+    expect(TARGETS.map((target) => decide(situation('HERE', target, { mode: 'OFFLINE' })))).toEqual(['ARRIVED', 'DROP_TARGET', 'STAYED', 'WAIT']);
   });
 
   it('that rests on both hosts after an offline migration has arrived', () => {

@@ -20,8 +20,11 @@ export interface Situation {
   source: SourceSeen;
   /** As the target's agent sees it now; null: it does not say. */
   target: TargetSeen | null;
-  /** Has an attempt been made that nobody follows any more, or that ended? Before it, nothing can have gone wrong. */
-  attempt: 'NONE' | 'LOST' | 'ENDED';
+  /**
+   * NONE: nothing can have gone wrong yet. LOST: one was made that nobody followed to its end. ENDED: one ended, and the guest was never
+   * held for the last of its memory: it can't run on the target. SWITCHED: one ended after it was held.
+   */
+  attempt: 'NONE' | 'LOST' | 'ENDED' | 'SWITCHED';
   cancelled: boolean;
 }
 
@@ -47,15 +50,18 @@ export type Verdict =
 
 /** What to do next. */
 export function decide({ mode, source, target, attempt, cancelled }: Situation): Verdict {
-  const again: Verdict = cancelled || attempt === 'ENDED' ? 'STAYED' : 'BEGIN';
+  const again = cancelled || attempt === 'ENDED' || attempt === 'SWITCHED' ? ('STAYED' as const) : ('BEGIN' as const);
   switch (source) {
     case 'MOVING':
       return 'FOLLOW';
     case 'HERE':
       if (attempt === 'NONE') return again;
       if (target === 'ARRIVED') return mode === 'LIVE' ? 'DESTROY_SOURCE' : 'ARRIVED'; // what rests in two places runs in none
-      if (again === 'STAYED') return 'STAYED'; // what waits on the target is for the undo of its check to remove
-      return target === null ? 'WAIT' : target === 'INCOMING' ? 'DROP_TARGET' : 'BEGIN';
+      // What waits on the target is for the undo of its check to remove.
+      if (attempt === 'ENDED' && mode === 'LIVE') return 'STAYED';
+      // libvirt resumes the source when it does not hear from the target, which may run the guest by then
+      // (libvirt 9.0.0 src/qemu/qemu_migration.c, qemuMigrationSrcPerformPeer2Peer3: "there is a small chance").
+      return ({ MISSING: again, INCOMING: 'DROP_TARGET', UNSEEN: 'WAIT' } as const)[target ?? 'UNSEEN'];
     case 'HELD':
       return ({ ARRIVED: 'DESTROY_SOURCE', MISSING: 'RESUME_SOURCE', INCOMING: 'DROP_TARGET', UNSEEN: 'WAIT' } as const)[target ?? 'UNSEEN'];
     case 'OFF':

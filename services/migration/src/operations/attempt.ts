@@ -31,6 +31,8 @@ export interface Mover {
   isCancelled(): boolean;
   /** Throws when the guest is another's to move. */
   requireOurs(): void;
+  /** Was the guest held for the last of its memory? From then on it may run on the target. */
+  wasHeld: boolean;
   /** How long the guest stood still, once libvirt has said so. */
   downtimeMs: number | null;
 }
@@ -90,7 +92,9 @@ export async function adopt(mover: Mover, domain: DomainRef): Promise<void> {
 /** What only events tell: that the guest is held for the last of its memory, and how long it was. */
 async function listen(mover: Mover, own: Connection): Promise<void> {
   await own.onDomainEvent('lifecycle', ({ domain, event, detail }) => {
-    if (domain.uuid === mover.vmId && event === 'suspended' && detail === 'migrated') mover.progress.hold('SWITCHING');
+    if (domain.uuid !== mover.vmId || event !== 'suspended' || detail !== 'migrated') return;
+    mover.wasHeld = true;
+    mover.progress.hold('SWITCHING');
   });
   await own.onDomainEvent('job-completed', ({ domain, params }) => {
     if (domain.uuid === mover.vmId) mover.downtimeMs = readStats(params).downtimeMs;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { DomainError } from '@novacron/core';
 import type { Connection } from '@novacron/libvirt';
-import { GaveUp, passDoor, StaleClaim, type Step, type StepRun } from '@novacron/operations';
+import { GaveUp, passDoor, PutBack, StaleClaim, type Step, type StepRun } from '@novacron/operations';
 import type { Logger } from 'pino';
 import type { Database, Tx } from '../database.ts';
 import { readSourceView, unlessOver, type SourceView } from '../guest.ts';
@@ -52,7 +52,7 @@ export const moveStep = (host: MoveHost): Step<Tx, MoveInput, MoveOutput, void> 
         throw new DomainError('INTERNAL', 'The guest has moved, though its migration was given up.');
       },
       (error: unknown) => {
-        if (!(error instanceof Stayed)) throw error;
+        if (!(error instanceof GaveUp)) throw error; // it stayed; or it is on neither host, and there is nothing to go back to
       },
     );
   },
@@ -81,11 +81,13 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
       // cancelled, the guest is still ours to look after, also while the agent stops
       if (run.signal.reason instanceof StaleClaim || (agent.signal.aborted && !cancelled)) throw new NotOurs();
     },
+    wasHeld: false,
     downtimeMs: null,
   };
   let cancelled = run.signal.aborted && !agent.signal.aborted;
   run.signal.addEventListener('abort', () => (cancelled = !agent.signal.aborted), { once: true });
-  let state: Situation['attempt'] = run.claim.output === null ? 'NONE' : 'LOST';
+  // what is undone has been found to have stayed
+  let state: Situation['attempt'] = run.claim.output === null ? 'NONE' : undoing ? 'ENDED' : 'LOST';
   let failure: unknown = null;
   let lostLooks = 0;
   try {
@@ -95,7 +97,7 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
       if (seen === null) continue;
       const situation = { mode: row.mode, source: seen.view.seen, attempt: state, cancelled: mover.isCancelled() };
       // libvirt says that it succeeded only when the target's has said so
-      const hasSucceeded = state === 'ENDED' && failure === null && situation.source === 'GONE';
+      const hasSucceeded = (state === 'ENDED' || state === 'SWITCHED') && failure === null && situation.source === 'GONE';
       const matters = decide({ ...situation, target: null }) !== decide({ ...situation, target: 'ARRIVED' });
       const target = hasSucceeded ? 'ARRIVED' : matters ? await askTheTarget() : null;
       const verdict = decide({ ...situation, target });
@@ -112,7 +114,7 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
           break;
         case 'BEGIN':
           failure = await begin(seen);
-          state = 'ENDED';
+          state = mover.wasHeld ? 'SWITCHED' : 'ENDED';
           break;
         default:
           await act(verdict, seen);
@@ -121,7 +123,8 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
   } catch (error) {
     // the engine learns a moment later than we that this worker has to stop
     if (error instanceof NotOurs && !run.signal.aborted) await once(run.signal, 'abort');
-    throw error;
+    // whoever throws anything else does not know where the guest is
+    throw error instanceof GaveUp || undoing ? error : new PutBack('It is not known yet where the guest is.', { cause: error });
   } finally {
     await mover.progress.flush();
   }
@@ -171,12 +174,19 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
   /** What the target's agent sees from now on; null when it does not say in time. */
   async function askTheTarget(): Promise<TargetSeen | null> {
     const until = performance.now() + ANSWER_MS;
-    const question = await askTarget(database, migrationId);
-    for (;;) {
-      const answer = await readTargetAnswer(database, migrationId, question);
-      if (answer !== null || performance.now() > until) return answer;
-      await delay(ASK_MS);
+    try {
+      const question = await askTarget(database, migrationId);
+      for (;;) {
+        const answer = await readTargetAnswer(database, migrationId, question);
+        if (answer !== null || performance.now() > until) return answer;
+        await delay(ASK_MS);
+        mover.requireOurs();
+      }
+    } catch (error) {
       mover.requireOurs();
+      logger.debug({ err: error, migrationId, vmId }, 'the target could not be asked; trying again');
+      await delay(AGAIN_MS);
+      return null;
     }
   }
 
