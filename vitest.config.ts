@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -7,6 +8,8 @@ export default defineConfig({
     // Opens the run before the workers start and leaves nothing behind, however the run ends.
     globalSetup: ['packages/testkit/src/vitest-run.ts'],
     pool: 'forks',
+    // Files wait for guests and servers more than they compute: left to itself, vitest would run one at a time on two cores.
+    maxWorkers: availableParallelism() + 1,
     // Real servers and guests on small machines: generous, as waits have deadlines of their own.
     testTimeout: 60_000,
     hookTimeout: 60_000,
