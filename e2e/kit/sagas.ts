@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { DomainError } from '@novacron/core';
-import type { AnyStep, StepRun } from '@novacron/operations';
+import { redisOptions } from '@novacron/local';
+import { createBells, startSweeper, type AnyStep, type StepRun } from '@novacron/operations';
 import { eventually } from '@novacron/testkit';
 import { afterEach, expect, it } from 'vitest';
 import type { Embedded } from './embedded.ts';
@@ -76,9 +77,16 @@ export interface SagaStep {
   final?: boolean;
   /** Past the point of no return: what fails is tried again until it is done. */
   onward?: boolean;
+  /** Which of the saga's proofs hold for it: all, unless told. */
+  proofs?: readonly Proof[];
 }
 
 export type Proof = 'twice' | 'failed before' | 'failed after' | 'killed' | 'killed undoing' | 'cancelled' | 'onward';
+
+/** A step of a saga, and which of the proofs hold for it: all, unless told. */
+export const sagaStep = (name: string, proofs?: readonly Proof[]): SagaStep => (proofs ? { name, proofs } : { name });
+/** The same past the point of no return. */
+export const onward = (name: string, proofs?: readonly Proof[]): SagaStep => ({ ...sagaStep(name, proofs), onward: true });
 
 /** Keeps what a saga is about together with its type. */
 // oxlint-disable-next-line typescript/no-explicit-any -- sagas of a table are about different things
@@ -116,10 +124,18 @@ interface Proofs {
 /** Declares the proofs of a table of sagas. */
 export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBehind, timeoutMs = 120_000 }: Proofs): void {
   const provedBy = (proof: Proof) => sagas.filter(({ proofs }) => proofs?.includes(proof) ?? true);
-  const casesOf = (proof: Proof) => provedBy(proof).flatMap((one) => one.steps.map((step) => ({ saga: one, step, title: one.title, name: step.name })));
+  const casesOf = (proof: Proof) => provedBy(proof).flatMap((one) =>
+      one.steps.filter(({ proofs }) => proofs?.includes(proof) ?? true).map((step) => ({ saga: one, step, title: one.title, name: step.name })),
+    );
   const turnsBack = ({ step }: { step: SagaStep }): boolean => step.onward !== true;
 
-  afterEach(() => trouble.set(null));
+  const nothing = (): Promise<unknown> => Promise.resolve();
+  let closeSweeper = nothing;
+  afterEach(async () => {
+    trouble.set(null);
+    await closeSweeper();
+    closeSweeper = nothing;
+  });
 
   /** How an operation ended, once the subject is as expected and nothing is left behind. */
   async function ends<Subject>({ look, cleanUp }: Saga<Subject>, subject: Subject, operation: Operation, expected: unknown): Promise<{ state: string; error: object | null }> {
@@ -229,10 +245,15 @@ export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBeh
     expect(ended).toMatchObject({ state: 'CANCELLED', error: null });
   }, timeoutMs);
 
+  /** The successor does not wait for the next round of its own sweeper: there are many such cases. */
   async function restartEngine(): Promise<void> {
     await dropEngine(system());
     trouble.set(null);
     await system().start();
+    const { redisUrl, logger, sql } = system();
+    const bells = createBells(redisOptions(redisUrl), logger);
+    const sweeper = startSweeper({ sql: { $queryRawUnsafe: (query, ...values) => sql(query, values) as Promise<never> }, bells, logger, intervalMs: 200 });
+    closeSweeper = () => Promise.all([sweeper.close(), bells.close()]);
   }
 }
 
