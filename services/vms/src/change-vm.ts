@@ -2,7 +2,7 @@ import { can, requireInTenant, requireViewer, type RequestContext } from '@novac
 import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { goesOn, submit, type Bell, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
-import type { Database, HostRow, Tx, VmRow } from './database.ts';
+import { inTransaction, type Database, type HostRow, type Tx, type VmRow } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planDelete } from './operations/delete.ts';
 import { planPause } from './operations/pause.ts';
@@ -68,7 +68,7 @@ async function requireOnline(tx: Tx, { viewer }: RequestContext, vm: VmRow): Pro
  * start from, is INVALID_STATE. A forced stop while a graceful one is in flight turns that one into a forced one.
  */
 export function beginVerb(database: Database, context: RequestContext, verb: ChangeVerb, id: string, { force = false, keepVolumes = false } = {}): Promise<Accepted> {
-  return database.$transaction(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const vm = await lockForViewer(tx, context, id, verb);
     const vmId = vm.id as VmId; // brands are added where rows come in
     if (vm.operationVerb === verb && vm.operationId !== null && (await goesOn(tx, vm.operationId as OperationId))) {
@@ -130,7 +130,7 @@ export async function updateVm(database: Database, context: RequestContext, inpu
     ...(input.tags == null ? {} : { tags: checkTags(input.tags) }),
   };
   try {
-    return await database.$transaction(async (tx) => {
+    return await inTransaction(database, async (tx) => {
       const before = await lockForViewer(tx, context, input.id, 'update');
       if (input.ifGeneration != null && input.ifGeneration !== before.generation) {
         throw new DomainError('CONFLICT', `The VM has changed since: its generation is ${before.generation}.`, { field: 'ifGeneration' });

@@ -5,7 +5,7 @@ import { chargeQuota, claimIdempotencyKey, submit } from '@novacron/operations';
 import { nearestMiss, place, type Decision, type PlacementRequest } from '@novacron/placement';
 import type { Accepted } from './change-vm.ts';
 import { checkInput, type CheckedInput, type CreateVmInput } from './create-vm-input.ts';
-import type { Database, Tx } from './database.ts';
+import { inTransaction, type Database, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
 import { planCreate } from './operations/create.ts';
@@ -93,7 +93,7 @@ export async function createVm(
   const result = { vmId: newId<VmId>(), operationId: newId<OperationId>() };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await database.$transaction(insert);
+      return await inTransaction(database, insert);
     } catch (error) {
       if (error instanceof RoomTaken && attempt < TRIES) continue;
       const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';

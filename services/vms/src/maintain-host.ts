@@ -1,7 +1,7 @@
 import { requirePermission, requireViewer, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type HostId, type OperationId } from '@novacron/core';
 import { goesOn, submit, type Bell } from '@novacron/operations';
-import type { Database, HostRow } from './database.ts';
+import { inTransaction, type Database, type HostRow } from './database.ts';
 import { planMaintain, planServe } from './operations/maintain.ts';
 import { holdHost, lockHost } from './store/hosts.ts';
 
@@ -19,7 +19,7 @@ export function setHostMaintenance(database: Database, { viewer, requestId }: Re
   const { userId } = requireViewer(viewer);
   requirePermission(viewer, 'host:maintain');
   const hostId = parseId<HostId>(id, 'host');
-  return database.$transaction(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const host = await lockHost(tx, hostId);
     const draining = host.drainOperationId as OperationId | null; // brands are added where rows come in
     const isUnderWay = draining !== null && (await goesOn(tx, draining));
