@@ -9,7 +9,7 @@ export default defineConfig({
     globalSetup: ['packages/testkit/src/vitest-run.ts'],
     pool: 'forks',
     // Files wait for guests and servers more than they compute: left to itself, vitest would run one at a time on two cores.
-    maxWorkers: availableParallelism() + 1,
+    maxWorkers: Math.max(2, availableParallelism()),
     // Real servers and guests on small machines: generous, as waits have deadlines of their own.
     testTimeout: 60_000,
     hookTimeout: 60_000,

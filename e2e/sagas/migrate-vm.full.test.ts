@@ -11,7 +11,7 @@ import { inOrder } from './house.ts';
 
 /**
  * The proofs of migrateVm without copies: live and offline, of a VM with an encrypted volume that both hosts share, a seed that
- * they don't, and NICs. With copies: e2e/migration/sagas.test.ts.
+ * they don't, and NICs. With copies: e2e/migration/sagas.full.test.ts.
  */
 
 let fleet: SagaFleet;
