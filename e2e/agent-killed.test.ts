@@ -4,22 +4,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registerHost } from './kit/embedded.ts';
 import type { Graph } from './kit/client.ts';
 import { startFleet, type Fleet } from './kit/fleet.ts';
+import { haveImage } from './kit/image.ts';
 import { makePeople } from './kit/people.ts';
 import { createVm, haveVm, type EndedOperation, type Operation, type Verb, type Vm } from './kit/vm.ts';
 
 let fleet: Fleet;
 let me: Graph;
+let imageId: string;
 
 beforeAll(async () => {
   fleet = await startFleet();
   const people = await makePeople(fleet.graph);
   me = fleet.graph.as(people.operator);
   await registerHost(fleet.graph.as(people.platformAdmin), fleet.host);
-});
+  imageId = await haveImage(me);
+}, 120_000);
 afterAll(() => fleet?.close());
 
-const VERBS = ['create', 'start', 'stop', 'force stop', 'pause', 'resume', 'reboot', 'force reboot', 'delete'] as const;
+const VERBS = ['create', 'create from an image', 'start', 'stop', 'force stop', 'pause', 'resume', 'reboot', 'force reboot', 'delete'] as const;
 type KilledVerb = (typeof VERBS)[number];
+type Creation = 'create' | 'create from an image';
 
 interface Expected {
   from?: 'STOPPED' | 'RUNNING' | 'PAUSED';
@@ -30,7 +34,7 @@ interface Expected {
 }
 const verb = (name: Verb, options?: { force: boolean }) => (vm: Vm) => vm.asks(name, options);
 
-const EXPECTED: Record<Exclude<KilledVerb, 'create'>, Expected> = {
+const EXPECTED: Record<Exclude<KilledVerb, Creation>, Expected> = {
   start: { from: 'STOPPED', ask: verb('start'), domain: 'running', state: 'RUNNING' },
   stop: { from: 'RUNNING', ask: verb('stop', { force: false }), domain: 'shut off', state: 'STOPPED' },
   'force stop': { from: 'RUNNING', ask: verb('stop', { force: true }), domain: 'shut off', state: 'STOPPED' },
@@ -40,6 +44,10 @@ const EXPECTED: Record<Exclude<KilledVerb, 'create'>, Expected> = {
   'force reboot': { from: 'RUNNING', ask: verb('reboot', { force: true }), domain: 'running', state: 'RUNNING' },
   delete: { from: 'RUNNING', ask: verb('delete'), domain: null, state: 'DELETED' },
 };
+const CREATIONS = (): Record<Creation, object> => ({
+  create: {},
+  'create from an image': { kernel: null, memory: '32MiB', imageId, cloudInit: { userData: '#!/bin/sh\n' } },
+});
 const REPEATABLE = VERBS.filter((name) => !name.endsWith('reboot'));
 
 /** What libvirt says of each of our domains, by VM id. */
@@ -76,9 +84,11 @@ async function killUnderAll(when: 'before the effect' | 'after the effect, befor
     const vm = vms.get(name as KilledVerb); // as above
     if (vm) operations.set(name as KilledVerb, await ask(vm));
   }
-  const created = await createVm(me, fleet.guest);
-  operations.set('create', created.operation);
-  vms.set('create', created.vm);
+  for (const [name, input] of Object.entries(CREATIONS())) {
+    const created = await createVm(me, fleet.guest, input);
+    operations.set(name as KilledVerb, created.operation); // as above
+    vms.set(name as KilledVerb, created.vm);
+  }
   await Promise.all([...operations.values()].map((operation) => operation.isAtWork()));
 
   if (when === 'before the effect') {
@@ -109,24 +119,25 @@ const effectOfAll = (vms: Map<KilledVerb, Vm>): Promise<true> =>
     'the effect of every verb',
     async () => {
       const seen = await domains();
-      const missing = Object.entries(EXPECTED).filter(([name, { domain }]) => (seen.get(vms.get(name as KilledVerb)?.id ?? '') ?? null) !== domain);
-      if (missing.length > 0) throw new Error(`still without: ${missing.map(([name]) => name).join(', ')}`);
-      return seen.has(vms.get('create')?.id ?? '');
+      const expected = [...Object.entries(EXPECTED).map(([name, { domain }]) => ({ name, domains: [domain] })), ...Object.keys(CREATIONS()).map((name) => ({ name, domains: ['shut off', 'running'] }))];
+      const missing = expected.filter((one) => !one.domains.includes(seen.get(vms.get(one.name as KilledVerb)?.id ?? '') ?? null));
+      if (missing.length > 0) throw new Error(`still without: ${missing.map(({ name }) => name).join(', ')}`);
+      return true;
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: 90_000 },
   );
 
 describe.each(['before the effect', 'after the effect, before it is recorded'] as const)('kill -9 of the agent, %s', (when) => {
   let round: Round;
   beforeAll(async () => {
     round = await killUnderAll(when);
-  }, 120_000);
+  }, 240_000);
   afterAll(() => Promise.all([...(round?.vms ?? [])].map(([name, vm]) => name !== 'delete' && vm.does('delete')))); // a guest less is a test faster
   const endOf = (name: KilledVerb) => ({ operation: round.ended.get(name), vm: round.vms.get(name) as Vm }); // every verb is in every round
 
   it.each(REPEATABLE)('%s is done by the next agent', async (name) => {
     const { operation, vm } = endOf(name);
-    const { domain, state } = name === 'create' ? { domain: 'running', state: 'RUNNING' } : EXPECTED[name as keyof typeof EXPECTED]; // all but create are in it
+    const { domain, state } = name in CREATIONS() ? { domain: 'running', state: 'RUNNING' } : EXPECTED[name as keyof typeof EXPECTED]; // all others are in it
     expect(operation).toMatchObject({ state: 'SUCCEEDED', progress: 1, error: null });
     expect(Math.max(...(operation?.steps ?? []).map(({ attempt }) => attempt))).toBe(2);
     expect(await vm.read('state desiredState')).toEqual({ state, desiredState: state });

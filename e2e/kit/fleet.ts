@@ -114,8 +114,8 @@ export async function startFleet(): Promise<Fleet> {
       await Promise.all([...parts.values()].map((started) => started.end('SIGKILL')));
     });
     await start('identity'); // the first one makes the tables
-    await Promise.all((['core', 'monitoring', 'agent'] as const).map(start));
-    await start('gateway');
+    await Promise.all((['core', 'monitoring'] as const).map(start));
+    await Promise.all((['agent', 'gateway'] as const).map(start)); // the agent fetches uploads from core
 
     const connect = async () => {
       const client = new pg.Client({ connectionString: postgres.url });
