@@ -5,6 +5,7 @@ import { haltingDisk } from '../kit/image.ts';
 import { makePeople } from '../kit/people.ts';
 import type { Disturbance } from '../kit/sagas.ts';
 import { createVm, Operation, type Vm } from '../kit/vm.ts';
+import { haltingKernel, type TestKernel } from '../../services/vms/test/halting-kernel.ts';
 import { createNetwork, defaultNetwork, registerHosts } from '../network/network.ts';
 import { haveVolume, localPools, newName, type Volume } from '../storage/storage.ts';
 
@@ -18,6 +19,8 @@ export interface SagaFleet {
   hostOf(id: string): TestHost;
   /** The default network, and an overlay of the tenant. */
   readonly networks: readonly [string, string];
+  /** Runs at once, and needs next to nothing. */
+  readonly halting: TestKernel;
   /** Volumes in the first host's own pool, used again and again: to make or open one that is encrypted takes long. */
   readonly plain: Volume;
   readonly secret: Volume;
@@ -34,11 +37,17 @@ export async function startSagaFleet(trouble: Disturbance): Promise<SagaFleet> {
   try {
     const server = await startImageServer({ '/halting.raw': haltingDisk() });
     opened.defer(() => server.stop());
-    const system = await startEmbedded({ NOVACRON_IMPORT_ALLOW: '127.0.0.1/32' }, { hosts: 2, disturb: (step) => trouble.disturb(step) });
+    const halting = await haltingKernel();
+    const system = await startEmbedded({ NOVACRON_IMPORT_ALLOW: '127.0.0.1/32' }, { hosts: 2, bootDirectories: [halting.bootDir], disturb: (step) => trouble.disturb(step) });
     opened.defer(() => system.close());
     const people = await makePeople(system.graph);
     const [admin, alice] = [system.graph.as(people.platformAdmin), system.graph.as(people.tenantAdmin)];
     const hostIds = (await registerHosts(system, admin)) as [string, string]; // two were started
+    const hostOf = (id: string): TestHost => {
+      const host = system.hosts[hostIds.indexOf(id)];
+      if (!host) throw new Error(`There is no test host ${id}.`);
+      return host;
+    };
     const pools = await eventually('both pools', async () => {
       const found = await localPools(system);
       return found.size === 2 ? found : null;
@@ -48,8 +57,10 @@ export async function startSagaFleet(trouble: Disturbance): Promise<SagaFleet> {
     const [plain, secret] = await Promise.all([false, true].map((encrypted) => haveVolume(alice, { poolId, encrypted, format: 'raw' })));
     if (!plain || !secret) throw new Error('There are no volumes.');
     const sumOf = async ({ id }: Volume): Promise<string> => {
-      const [row] = await system.sql('SELECT p.path, v.libvirt_name AS name FROM storage.volume v JOIN storage.pool p ON p.id = v.pool_id WHERE v.id = $1', [id]);
-      return system.host.exec('sha256sum', `${row?.['path']}/${row?.['name']}`);
+      const [row] = await system.sql(`
+        SELECT p.path || '/' || v.libvirt_name AS path, h.host_id FROM storage.volume v
+        JOIN storage.pool p ON p.id = v.pool_id JOIN storage.pool_host h ON h.pool_id = p.id WHERE v.id = $1`, [id]);
+      return hostOf(row?.['host_id']).exec('sha256sum', row?.['path']);
     };
     const sums = new Map([[plain, await sumOf(plain)], [secret, await sumOf(secret)]]);
     const wait = async (operation: Loose): Promise<void> => void (await new Operation(alice, operation['id']).succeeds(90_000));
@@ -58,12 +69,9 @@ export async function startSagaFleet(trouble: Disturbance): Promise<SagaFleet> {
       admin,
       alice,
       hostIds,
-      hostOf(id) {
-        const host = system.hosts[hostIds.indexOf(id)];
-        if (!host) throw new Error(`There is no test host ${id}.`);
-        return host;
-      },
+      hostOf,
       networks: [(await defaultNetwork(admin))['id'], overlay['id']],
+      halting,
       plain,
       secret,
       isIntact: async (volume) => (await sumOf(volume)) === sums.get(volume),
