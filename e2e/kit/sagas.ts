@@ -92,6 +92,7 @@ export const onward = (name: string, proofs?: readonly Proof[]): SagaStep => ({ 
 // oxlint-disable-next-line typescript/no-explicit-any -- sagas of a table are about different things
 export const saga = <Subject>(given: Saga<Subject>): Saga<any> => given;
 
+const FINAL = new Set(['SUCCEEDED', 'FAILED', 'CANCELLED']);
 const CANCEL = 'mutation ($id: ID!) { cancelOperation(id: $id) { id } }';
 const FAULT = { code: 'CONFLICT', message: 'The test made it fail.' } as const;
 const fail = (): never => {
@@ -167,8 +168,20 @@ export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBeh
       }),
     });
     const operation = await one.ask(subject);
-    await reached.promise;
+    await comesTo(name, reached.promise, operation);
     return { subject, operation };
+  }
+
+  /** Waits for what happens in an operation; fails at once when that has ended without. */
+  async function comesTo(what: string, reached: Promise<void>, operation: Operation): Promise<void> {
+    let isThere = false;
+    void reached.then(() => (isThere = true));
+    const look = async (): Promise<object | boolean> => {
+      const seen = isThere || (await operation.read());
+      return isThere || (seen !== true && FINAL.has(seen['state']) && { ended: seen });
+    };
+    const found = await eventually(`${what} to be reached`, look, { timeoutMs, intervalMs: 50 });
+    if (found !== true) throw new Error(`The operation ended without ${what}: ${JSON.stringify(found)}`);
   }
 
   it.each(provedBy('twice'))('$title: each step done twice in a row has the same end', async (one) => {
@@ -210,7 +223,7 @@ export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBeh
       }),
     });
     const operation = await one.ask(subject);
-    await reached.promise;
+    await comesTo(`the undo of ${name}`, reached.promise, operation);
     await restartEngine();
     expect(await ends(one, subject, operation, one.before)).toMatchObject(FAILED);
   }, timeoutMs);
@@ -230,7 +243,7 @@ export function proveSagas({ sagas, disturbance: trouble, system, nothingLeftBeh
       }),
     });
     const operation = await one.ask(subject);
-    await failed.promise;
+    await comesTo(name, failed.promise, operation);
     const { extensions } = await operation.graph.refused(CANCEL, { id: operation.id });
     refused.resolve();
     expect(await ends(one, subject, operation, one.after)).toMatchObject(SUCCEEDED);
