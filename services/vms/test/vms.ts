@@ -281,7 +281,8 @@ const FOOTPRINT = `SELECT
   (SELECT count(*) FROM operations.operation) AS operations,
   (SELECT count(*) FROM operations.step) AS steps,
   (SELECT count(*) FROM operations.idempotency_key) AS keys,
-  (SELECT count(*) FROM operations.outbox) AS events`;
+  -- of other operations that are under way there may be news at any time; a new one counts above
+  (SELECT count(*) FROM operations.outbox WHERE type <> 'operation.changed') AS events`;
 
 const OBSERVED: Readonly<Record<string, string>> = { running: 'RUNNING', paused: 'PAUSED', 'shut off': 'STOPPED', gone: 'MISSING' };
 
