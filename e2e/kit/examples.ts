@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 const DIRECTORY = new URL('../../gateway/playground/examples/', import.meta.url);
 
 export interface Example {
-  /** "1-login" */
+  /** "01-login" */
   name: string;
   document: string;
   /** As prefilled in the playground. */
