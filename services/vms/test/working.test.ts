@@ -122,6 +122,10 @@ describe('a VM', () => {
 const inHand = (operationId: string) =>
   eventually('the step in hand', async () => (await vms.sql("SELECT FROM operations.step WHERE operation_id = $1 AND state = 'RUNNING'", [operationId])).length > 0);
 
+/** It has begun to wait for the guest: its progress is written with its next heartbeat. */
+const isWaiting = (operationId: string) =>
+  eventually('the step to wait', async () => (await vms.sql("SELECT FROM operations.step WHERE operation_id = $1 AND state = 'RUNNING' AND progress > 0", [operationId])).length > 0);
+
 describe('a guest that ignores what it is asked', () => {
   const now = performance.now.bind(performance);
   afterEach(() => void vi.restoreAllMocks());
@@ -132,7 +136,7 @@ describe('a guest that ignores what it is asked', () => {
   ])('ends %s after a minute, asked once and for all', async (mutation, message) => {
     const id = await makeVm(vms, operator, { name: `deaf-to-${mutation.toLowerCase()}` });
     const { operationId } = await beginVerb(vms, operator, mutation, id);
-    await inHand(operationId);
+    await isWaiting(operationId);
     vi.spyOn(performance, 'now').mockImplementation(() => now() + 61_000);
     expect(await vms.ended(operationId)).toMatchObject({ state: 'FAILED', error: { code: 'UNAVAILABLE', retryable: true, message: expect.stringContaining(message) } });
     expect(await vms.sql("SELECT attempt FROM operations.step WHERE operation_id = $1 AND name <> 'vms.hold'", [operationId])).toEqual([{ attempt: 1 }]);
