@@ -49,5 +49,6 @@ const NODE_ADVICE = /; if the root CA is installed locally.*/;
 /** OpenSSL's errors have their words in `reason`; that of a name with several addresses has one error for each, and no words. */
 function sayingOf(error: Error & { library?: string; reason?: string }): string {
   if (error instanceof AggregateError) return error.errors.map((each: Error) => each.message).join('; ');
-  return error.library !== undefined && error.reason !== undefined ? `${error.library}: ${error.reason}` : error.message.replace(NODE_ADVICE, '');
+  const { library, reason } = error;
+  return library !== undefined && reason !== undefined ? `${library}: ${reason}` : error.message.replace(NODE_ADVICE, '');
 }
