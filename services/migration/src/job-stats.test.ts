@@ -1,6 +1,6 @@
 import type { TypedParams } from '@novacron/libvirt';
 import { describe, expect, it } from 'vitest';
-import { phaseOf, predictMs, progressOf, readRunningJob, readStats, type JobStats } from './job-stats.ts';
+import { countsOf, phaseOf, predictMs, progressOf, readRunningJob, readStats, type JobStats } from './job-stats.ts';
 
 const MIB = 2 ** 20;
 const stats = (memory: Partial<JobStats['memory']>, disks: Partial<JobStats['disks']> = {}): JobStats => ({
@@ -90,5 +90,16 @@ describe('the prediction', () => {
     ['is that of the disks while they are copied', stats({}, { total: 100, remaining: 25, bytesPerSecond: 50 }), 500],
   ])('%s', (_title, seen, expected) => {
     expect(predictMs(seen)).toBe(expected);
+  });
+});
+
+describe('what stays of a migration that has succeeded', () => {
+  it('is what was sent in all, with nothing left', () => {
+    expect(countsOf(readStats(SENT))).toEqual({ memoryTotal: 286_064_640n, memoryTransferred: 91_226_112n, memoryRemaining: 0n, iteration: 2, downtimeMs: 300 });
+  });
+
+  it('keeps silent of what libvirt does not say', () => {
+    const { disksTransferred, downtimeMs } = { disksTransferred: null, downtimeMs: null, ...countsOf(stats({ total: MIB })) };
+    expect({ disksTransferred, downtimeMs }).toEqual({ disksTransferred: null, downtimeMs: null });
   });
 });

@@ -77,3 +77,13 @@ export function predictMs(stats: JobStats): number | null {
   const pace = memory.bytesPerSecond - (memory.iteration > 1 ? memory.dirtyBytesPerSecond : 0);
   return of(memory.remaining, pace);
 }
+
+/** What stays to be said of a migration that has succeeded. Of copied disks libvirt says nothing any more. */
+export const countsOf = ({ memory, disks, downtimeMs }: JobStats) => ({
+  memoryTotal: BigInt(memory.total),
+  memoryTransferred: BigInt(memory.processed),
+  memoryRemaining: 0n,
+  iteration: memory.iteration,
+  ...(disks.total === 0 ? {} : { disksTransferred: BigInt(disks.processed) }),
+  ...(downtimeMs === null ? {} : { downtimeMs }),
+});

@@ -1,23 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HostAgent } from '@novacron/agent';
 import type { DomainError, VmId } from '@novacron/core';
-import { MIGRATE, type Connection, type DomainRef } from '@novacron/libvirt';
+import { MIGRATE, type Connection, type DomainRef, type MigrationParams } from '@novacron/libvirt';
 import { GaveUp } from '@novacron/operations';
 import type { Logger } from 'pino';
 import type { Database, MigrationRow } from '../database.ts';
 import type { DomainNeeds } from '../domain-needs.ts';
 import { readJob, unlessOver } from '../guest.ts';
-import { readStats } from '../job-stats.ts';
+import { readStats, type JobStats } from '../job-stats.ts';
 import type { ProgressWriter } from '../progress.ts';
-import { FIRST_MIB_PER_SECOND, isEncrypted, mibPerSecond } from '../rules.ts';
+import { FIRST_MIB_PER_SECOND, isEncrypted, mibPerSecond, UNLIMITED_MIB_PER_SECOND } from '../rules.ts';
 import { lastSeenOnTarget } from '../target-view.ts';
 
-/** How often libvirt is asked how far it is; and, before the guest's memory may be sent, whether it may. */
-const LOOK_MS = { steady: 250, begun: 15 } as const;
+/** How often libvirt is asked how far it is: until the guest's memory may be sent, until it is, and then. */
+const LOOK_MS = { closed: 25, open: 100, steady: 250 } as const;
 /** How long the target may take to show the incoming domain; and once the first, slow memory is on its way. */
 const GATE_MS = { atAll: 10_000, sending: 3_000 } as const;
-/** The speed is set again at so many looks after memory began to be sent: libvirt sets its own when it begins. */
-const SET_SPEED = 3;
 
 export interface Mover {
   agent: HostAgent;
@@ -33,8 +31,8 @@ export interface Mover {
   requireOurs(): void;
   /** Was the guest held for the last of its memory? From then on it may run on the target. */
   wasHeld: boolean;
-  /** How long the guest stood still, once libvirt has said so. */
-  downtimeMs: number | null;
+  /** How it went as a whole, once libvirt has said so. */
+  completed: JobStats | null;
 }
 
 /** How libvirt is to move it. */
@@ -57,17 +55,10 @@ export function flagsOf({ mode, copiedDisks, needs }: MigrationRow, targetUri: s
 /** Has libvirt move the guest, and follows it to the end. @returns why it did not succeed; null: libvirt says that it did */
 export async function attempt(mover: Mover, domain: DomainRef): Promise<unknown> {
   const { agent, row, targetUri } = mover;
-  const copies = row.copiedDisks.length > 0;
-  // disks keep the speed that they began with, so it must be the right one; memory is held back once it can be
-  const first = copies ? mibPerSecond(row.bandwidthBytesPerSecond) : FIRST_MIB_PER_SECOND;
   const own = await agent.openConnection();
   try {
-    const migration = {
-      destinationUri: targetUri,
-      flags: flagsOf(row, targetUri),
-      params: row.mode === 'OFFLINE' ? {} : { bandwidthMiBps: first, ...(copies ? { migrateDisks: row.copiedDisks } : {}) },
-    };
     await listen(mover, own);
+    const migration = { destinationUri: targetUri, flags: flagsOf(row, targetUri), params: await beginSlowly(own, row, domain) };
     const ended = own.domains.migrateToUri(domain, migration, { deadlineMs: Infinity }).then(
       () => null,
       (error: unknown) => error,
@@ -77,6 +68,22 @@ export async function attempt(mover: Mover, domain: DomainRef): Promise<unknown>
     await own.close();
   }
 }
+
+/**
+ * Memory is sent at the domain's own speed, which is low until the target was seen to be the right one: libvirt reads it when it
+ * begins to send, so whoever is seen before that loses no time. Disks keep the speed that they began with, so it is the right one.
+ * Source: src/qemu/qemu_migration.c, qemuMigrationSrcRun
+ */
+async function beginSlowly(own: Connection, { mode, copiedDisks, bandwidthBytesPerSecond }: MigrationRow, domain: DomainRef): Promise<MigrationParams> {
+  if (mode === 'OFFLINE') return {};
+  if (copiedDisks.length > 0) return { bandwidthMiBps: mibPerSecond(bandwidthBytesPerSecond), migrateDisks: copiedDisks };
+  await own.domains.setMigrationMaxSpeed(domain, FIRST_MIB_PER_SECOND);
+  return {};
+}
+
+/** For whoever moves the guest next, if this one stayed: libvirt keeps a domain's speed until it is restarted. */
+export const forgetSpeed = (connection: Connection, domain: DomainRef): Promise<void> =>
+  unlessOver(connection.domains.setMigrationMaxSpeed(domain, UNLIMITED_MIB_PER_SECOND));
 
 /** Follows a migration that an agent before us began. Resolves when it is not under way any more. */
 export async function adopt(mover: Mover, domain: DomainRef): Promise<void> {
@@ -89,7 +96,7 @@ export async function adopt(mover: Mover, domain: DomainRef): Promise<void> {
   }
 }
 
-/** What only events tell: that the guest is held for the last of its memory, and how long it was. */
+/** What only events tell: that the guest is held for the last of its memory, and how it went as a whole. */
 async function listen(mover: Mover, own: Connection): Promise<void> {
   await own.onDomainEvent('lifecycle', ({ domain, event, detail }) => {
     if (domain.uuid !== mover.vmId || event !== 'suspended' || detail !== 'migrated') return;
@@ -97,14 +104,14 @@ async function listen(mover: Mover, own: Connection): Promise<void> {
     mover.progress.hold('SWITCHING');
   });
   await own.onDomainEvent('job-completed', ({ domain, params }) => {
-    if (domain.uuid === mover.vmId) mover.downtimeMs = readStats(params).downtimeMs;
+    if (domain.uuid === mover.vmId) mover.completed = readStats(params);
   });
 }
 
 /** Until `ended`, or, of an adopted one, until libvirt speaks of it no more. */
 async function follow(mover: Mover, domain: DomainRef, ended: Promise<unknown> | null): Promise<unknown> {
   const { agent, row, progress } = mover;
-  const gate = { isOpen: row.mode === 'OFFLINE', closesAt: performance.now() + GATE_MS.atAll, speedSet: 0 };
+  const gate = { isOpen: row.mode === 'OFFLINE', closesAt: performance.now() + GATE_MS.atAll, isWide: false };
   let refusal: DomainError | null = null;
   const over = ended?.then((error) => ({ error }));
   for (;;) {
@@ -121,8 +128,7 @@ async function follow(mover: Mover, domain: DomainRef, ended: Promise<unknown> |
       if (ended === null) throw error;
       mover.logger.debug({ err: error, migrationId: row.id }, 'the migration could not be looked at; trying again');
     }
-    const isSteady = gate.isOpen && gate.speedSet >= SET_SPEED;
-    const pause = delay(isSteady || cancelled || row.mode === 'OFFLINE' ? LOOK_MS.steady : LOOK_MS.begun);
+    const pause = delay(LOOK_MS[gate.isWide || cancelled || row.mode === 'OFFLINE' ? 'steady' : gate.isOpen ? 'open' : 'closed']);
     const answer = await (over ? Promise.race([over, pause]) : pause);
     if (answer) return refusal ?? answer.error;
   }
@@ -142,9 +148,10 @@ async function follow(mover: Mover, domain: DomainRef, ended: Promise<unknown> |
     if (!gate.isOpen) {
       if (stats.memory.total > 0) gate.closesAt = Math.min(gate.closesAt, performance.now() + GATE_MS.sending);
       if (stats.disks.total > 0) await unlessOver(connection.domains.setMigrationMaxSpeed(domain, FIRST_MIB_PER_SECOND));
-    } else if (row.mode === 'LIVE' && gate.speedSet < SET_SPEED) {
+    } else if (row.mode === 'LIVE' && !gate.isWide) {
+      // libvirt may have read the low speed just before: once more when it sends
       await unlessOver(connection.domains.setMigrationMaxSpeed(domain, mibPerSecond(row.bandwidthBytesPerSecond)));
-      if (stats.memory.total > 0) gate.speedSet += 1;
+      gate.isWide = stats.memory.total > 0;
     }
     if (gate.isOpen) progress.measure(stats);
     return true;

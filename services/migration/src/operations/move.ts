@@ -8,11 +8,11 @@ import type { Logger } from 'pino';
 import type { Database, Tx } from '../database.ts';
 import { readSourceView, unlessOver, type SourceView } from '../guest.ts';
 import { decide, type Situation, type TargetSeen } from '../outcome.ts';
-import { readStats } from '../job-stats.ts';
+import { countsOf, readStats, type JobStats } from '../job-stats.ts';
 import { createProgressWriter } from '../progress.ts';
 import { changeMigration, findMigration, writeMigration } from '../store.ts';
 import { askTarget, dropFromTarget, forgetTarget, readTargetAnswer } from '../target-view.ts';
-import { adopt, attempt, type Mover } from './attempt.ts';
+import { adopt, attempt, forgetSpeed, type Mover } from './attempt.ts';
 import { MOVE, type MoveInput } from './declarations.ts';
 
 /** How long the target's agent is waited for, before it counts as one that does not say. */
@@ -29,8 +29,9 @@ export interface MoveHost {
   logger: Logger;
 }
 
+/** How it went as a whole; null where nobody can say any more. */
 interface MoveOutput {
-  downtimeMs: number | null;
+  completed: JobStats | null;
 }
 
 /**
@@ -40,8 +41,8 @@ interface MoveOutput {
 export const moveStep = (host: MoveHost): Step<Tx, MoveInput, MoveOutput, void> => ({
   ...MOVE,
   run: (run, input) => settle(host, run, input),
-  commit: async (tx, { migrationId }, { downtimeMs }) => {
-    await changeMigration(tx, migrationId, { state: 'COMPLETING', progress: 0.99, message: null, memoryRemaining: 0n, predictedDurationMs: null, ...(downtimeMs === null ? {} : { downtimeMs }) });
+  commit: async (tx, { migrationId }, { completed }) => {
+    await changeMigration(tx, migrationId, { state: 'COMPLETING', progress: 0.99, message: null, predictedDurationMs: null, ...(completed === null ? { memoryRemaining: 0n } : countsOf(completed)) });
   },
   /** The guest is on the source, as is known by now: it is at rest again, however long it takes to tidy up the target. */
   commitUndo: (tx, { vmId }, _undone, { claim }) => passDoor(tx, 'vms.let_go($1::uuid, $2::uuid)', vmId, claim.operationId),
@@ -82,7 +83,7 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
       if (run.signal.reason instanceof StaleClaim || (agent.signal.aborted && !cancelled)) throw new NotOurs();
     },
     wasHeld: false,
-    downtimeMs: null,
+    completed: null,
   };
   let cancelled = run.signal.aborted && !agent.signal.aborted;
   run.signal.addEventListener('abort', () => (cancelled = !agent.signal.aborted), { once: true });
@@ -105,8 +106,9 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
       lostLooks = verdict === 'LOST' ? lostLooks + 1 : 0;
       switch (verdict) {
         case 'ARRIVED':
-          return { downtimeMs: mover.downtimeMs ?? (await readDowntime()) };
+          return { completed: mover.completed ?? (await readCompleted()) };
         case 'STAYED':
+          if (seen.view.domain !== null && row.mode === 'LIVE') await forgetSpeed(seen.connection, seen.view.domain).catch(() => undefined); // it only slows down others
           throw stayed(seen.view);
         case 'LOST':
           if (lostLooks >= LOOKS_UNTIL_LOST) throw new GaveUp('UNAVAILABLE', 'The VM is on neither host any more: both say that they have no domain of it.', { retryable: false });
@@ -200,18 +202,18 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
   }
 
   /** An adopted migration's end was missed: the target has it, too. */
-  async function readDowntime(): Promise<number | null> {
+  async function readCompleted(): Promise<JobStats | null> {
     if (mover.row.mode === 'OFFLINE') return null;
     try {
       const peer = await agent.openPeer(input.targetHostId);
       try {
         const { params } = await peer.domains.jobStats(await peer.domains.lookupByUuid(vmId), { keepCompleted: true });
-        return readStats(params).downtimeMs;
+        return readStats(params);
       } finally {
         await peer.close();
       }
     } catch (error) {
-      logger.debug({ err: error, migrationId }, 'how long the guest stood still is not known');
+      logger.debug({ err: error, migrationId }, 'how the migration went as a whole is not known');
       return null;
     }
   }
