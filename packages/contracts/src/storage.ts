@@ -24,6 +24,8 @@ export const DROP_DISKS = declareStep<DisksInput & { keepVolumes: boolean }>()({
 export interface HeldMigration {
   /** The disks that are to be copied, by what the guest finds them as ("vda"); the others are on storage that both hosts share. */
   copied: string[];
+  /** Something is to be taken away on the source afterwards: copies, or secrets. */
+  leaves: boolean;
 }
 
 interface MigrationInput extends DisksInput {

@@ -106,9 +106,9 @@ async function beginAnywhere(
 async function begin(tx: Tx, request: MigrationRequest, source: FleetHost, target: FleetHost, has: { disks: boolean; nics: boolean }): Promise<Begun> {
   const { vm, migrationId, operationId, mode, copyStorage, bandwidthBytesPerSecond, requestedBy, requestId, parentId } = request;
   const held = await holdVm(tx, vm.id, operationId, FROM[mode], target.id);
-  const { copied } = has.disks ? await holdDisks(tx, vm.id, migrationId, target.id, copyStorage) : { copied: [] };
+  const disks = has.disks ? await holdDisks(tx, vm.id, migrationId, target.id, copyStorage) : null;
   if (target.migrationUri === null) throw new DomainError('INTERNAL', 'A host without a migrationUri was chosen.');
-  const steps = planMigration({ migrationId, held, targetHostId: target.id, targetUri: target.migrationUri, has, mode, bandwidthBytesPerSecond });
+  const steps = planMigration({ migrationId, held, targetHostId: target.id, targetUri: target.migrationUri, disks, hasNics: has.nics, mode, bandwidthBytesPerSecond });
   const bell = await submit(
     tx,
     {
@@ -131,7 +131,7 @@ async function begin(tx: Tx, request: MigrationRequest, source: FleetHost, targe
     toHostId: target.id,
     mode,
     copyStorage,
-    copiedDisks: copied,
+    copiedDisks: disks?.copied ?? [],
     bandwidthBytesPerSecond,
     operationId,
   });

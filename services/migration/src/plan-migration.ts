@@ -9,13 +9,15 @@ interface PlanOptions {
   held: vmsSteps.HeldVm;
   targetHostId: HostId;
   targetUri: string;
-  has: { disks: boolean; nics: boolean };
+  /** Null: it has none. */
+  disks: storageSteps.HeldMigration | null;
+  hasNics: boolean;
   mode: MigrationMode;
   bandwidthBytesPerSecond: bigint | null;
 }
 
-/** A migration from end to end; a VM without disks, or without networks, needs fewer steps. */
-export function planMigration({ migrationId, held, targetHostId, targetUri, has, mode, bandwidthBytesPerSecond }: PlanOptions): PlannedStep[] {
+/** A migration from end to end; a VM without disks, or whose disks both hosts share, or without networks, needs fewer steps. */
+export function planMigration({ migrationId, held, targetHostId, targetUri, disks, hasNics, mode, bandwidthBytesPerSecond }: PlanOptions): PlannedStep[] {
   const { vmId } = held.hold;
   const input = { migrationId, vmId };
   const source = { hostId: held.hostId };
@@ -25,15 +27,15 @@ export function planMigration({ migrationId, held, targetHostId, targetUri, has,
   return [
     plan(HOLD, input, { done: true }),
     plan(vmsSteps.HOLD, held.hold, { done: true }),
-    ...(has.disks ? [plan(storageSteps.HOLD_MIGRATION, input, { done: true })] : []),
+    ...(disks ? [plan(storageSteps.HOLD_MIGRATION, input, { done: true })] : []),
     plan(CHECK_SOURCE, input, source),
     plan(CHECK_TARGET, input, target),
-    ...(has.nics ? [plan(networkSteps.MIGRATE_IN, { ...input, hostId: targetHostId }, target)] : []),
-    ...(has.disks ? [plan(storageSteps.MIGRATE_IN, { ...input, copyFrom }, target)] : []),
+    ...(hasNics ? [plan(networkSteps.MIGRATE_IN, { ...input, hostId: targetHostId }, target)] : []),
+    ...(disks ? [plan(storageSteps.MIGRATE_IN, { ...input, copyFrom }, target)] : []),
     plan(MOVE, { ...input, targetUri, targetHostId }, source),
     plan(vmsSteps.CLEAN_SOURCE, { vmId }, source),
-    ...(has.nics ? [plan(networkSteps.MIGRATE_OUT, { ...input, hostId: held.hostId }, source)] : []),
-    ...(has.disks ? [plan(storageSteps.MIGRATE_OUT, { ...input, asTheyWere: isOff }, source)] : []),
+    ...(hasNics ? [plan(networkSteps.MIGRATE_OUT, { ...input, hostId: held.hostId }, source)] : []),
+    ...(disks?.leaves ? [plan(storageSteps.MIGRATE_OUT, { ...input, asTheyWere: isOff }, source)] : []),
     plan(vmsSteps.MOVED, { vmId, hostId: targetHostId, migrationId }, target),
   ];
 }

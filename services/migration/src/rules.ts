@@ -17,8 +17,8 @@ export function modeFor(state: VmState): MigrationMode | null {
   return MODES.find((mode) => (FROM[mode] as readonly VmState[]).includes(state)) ?? null;
 }
 
-const FINAL: ReadonlySet<MigrationState> = new Set(['SUCCEEDED', 'FAILED', 'CANCELLED', 'ROLLED_BACK']);
-export const isOver = (state: MigrationState): boolean => FINAL.has(state);
+export const FINAL_STATES: ReadonlySet<MigrationState> = new Set(['SUCCEEDED', 'FAILED', 'CANCELLED', 'ROLLED_BACK']);
+export const isOver = (state: MigrationState): boolean => FINAL_STATES.has(state);
 
 const MIB = 2 ** 20;
 

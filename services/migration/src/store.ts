@@ -3,8 +3,8 @@ import type { MigrationId, TenantId, VmId } from '@novacron/core';
 import { emit } from '@novacron/operations';
 import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
-import type { MigrationUncheckedCreateInput, MigrationUpdateInput } from './generated/prisma/models.ts';
-import { isOver } from './rules.ts';
+import type { MigrationUncheckedCreateInput, MigrationUpdateManyMutationInput } from './generated/prisma/models.ts';
+import { FINAL_STATES } from './rules.ts';
 
 /** Every write to a migration: each is told, as the last statement of its transaction. */
 
@@ -20,16 +20,12 @@ export async function insertMigration(tx: Tx, data: MigrationUncheckedCreateInpu
   return row;
 }
 
-export type Change = Omit<MigrationUpdateInput, 'generation'>;
-
-const lock = (tx: Tx, id: string): Promise<unknown> => tx.$queryRaw`SELECT FROM migration WHERE id = ${id}::uuid FOR UPDATE`;
+export type Change = Omit<MigrationUpdateManyMutationInput, 'generation'>;
 
 /** Changes a migration that is not over, and tells it. Null when it is over, or was never there. */
-export async function changeMigration(tx: Tx, id: string, change: Change | ((row: MigrationRow) => Change)): Promise<MigrationRow | null> {
-  await lock(tx, id);
-  const before = await tx.migration.findUnique({ where: { id } });
-  if (!before || isOver(before.state)) return null;
-  const row = await tx.migration.update({ where: { id }, data: { ...(typeof change === 'function' ? change(before) : change), generation: { increment: 1 } } });
+export async function changeMigration(tx: Tx, id: string, change: Change): Promise<MigrationRow | null> {
+  const [row] = await tx.migration.updateManyAndReturn({ where: { id, state: { notIn: [...FINAL_STATES] } }, data: { ...change, generation: { increment: 1 } } });
+  if (row === undefined) return null;
   await tell(tx, row);
   return row;
 }

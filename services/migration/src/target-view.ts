@@ -57,8 +57,7 @@ export const lastSeenOnTarget = async (database: Database, id: string): Promise<
   (await database.migration.findUnique({ where: { id }, select: { targetSeen: true } }))?.targetSeen ?? null;
 
 /** Before an attempt: nothing is known of the target, and nothing there is to be removed. */
-export const forgetTarget = (database: Database, id: string): Promise<unknown> =>
-  database.migration.update({ where: { id }, data: { targetSeen: null, targetUnwanted: false } });
+export const UNKNOWN_TARGET = { targetSeen: null, targetUnwanted: false } as const;
 
 /** Has the target's agent remove what waits there for a guest that does not come. */
 export const dropFromTarget = (database: Database, id: string): Promise<unknown> =>

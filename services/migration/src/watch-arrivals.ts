@@ -8,14 +8,22 @@ import { readDomain, removeIncoming } from './guest.ts';
 import { readTarget, type TargetSeen } from './outcome.ts';
 import { arrivalsAt, reportTarget, type Arrival } from './target-view.ts';
 
-/** How often arrivals are asked after: while there are some, and while there are none. */
-const LOOK_MS = { some: 250, none: 1_000 } as const;
+/** How often arrivals are asked after: while there are some, and while there are none; and libvirt, while one is awaited any moment. */
+const LOOK_MS = { some: 250, none: 1_000, expected: 40 } as const;
+/** How long a VM is expected any moment, after its migration was found possible here. */
+const EXPECTED_MS = 2_000;
+
+/** What looks for VMs that arrive on a host. */
+export interface Arrivals extends HostAttachment {
+  /** This one is about to: until it is seen, libvirt is asked all the time, which tells of it itself only once it waits for memory. */
+  expect(vmId: VmId): void;
+}
 
 /**
  * Beside each host: says what its libvirt shows of the VMs that migrate to it, at once when libvirt tells of one, and removes
  * what waits for a guest that does not come. Only this agent touches this host; the source's asks it through the row.
  */
-export function watchArrivals(agent: HostAgent, database: Database, logger: Logger): HostAttachment {
+export function watchArrivals(agent: HostAgent, database: Database, logger: Logger): Arrivals {
   const hostId = agent.host.id;
   const closing = new AbortController();
   const ended = AbortSignal.any([closing.signal, agent.signal]);
@@ -71,7 +79,26 @@ export function watchArrivals(agent: HostAgent, database: Database, logger: Logg
   };
   const running = run();
 
+  /** True once the domain of the VM is there, or the time for it is over. */
+  const expectOnce = async (vmId: VmId, until: number): Promise<boolean> => {
+    const connection = agent.connected;
+    const seen = connection ? await see(connection, vmId) : null;
+    if (seen === null || seen === 'MISSING') return ended.aborted || performance.now() > until;
+    await reportTarget(database, hostId, vmId, seen, null);
+    return true;
+  };
+
+  const expect = async (vmId: VmId): Promise<void> => {
+    const until = performance.now() + EXPECTED_MS;
+    let isOver = false;
+    while (!isOver) {
+      await inTurn(vmId, async () => void (isOver = await expectOnce(vmId, until)));
+      if (!isOver) await delay(LOOK_MS.expected, undefined, { signal: ended }).catch(() => (isOver = true));
+    }
+  };
+
   return {
+    expect: (vmId) => void expect(vmId),
     async close() {
       unwatch();
       closing.abort();

@@ -28,8 +28,8 @@ export const attachHost =
   (context: WorkerContext): AttachHost =>
   (agent) => {
     const { database, logger } = context;
-    const steps = [checkSourceStep(agent, database), checkTargetStep(agent, database), moveStep({ agent, database, logger })];
     const arrivals = watchArrivals(agent, database, logger);
+    const steps = [checkSourceStep(agent, database), checkTargetStep(agent, database, arrivals), moveStep({ agent, database, logger })];
     const worker = work(context, { id: agent.host.id, epoch: agent.epoch }, steps);
     return {
       async close(options) {

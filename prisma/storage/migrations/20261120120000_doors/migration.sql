@@ -196,20 +196,22 @@ END $$;
 -- INVALID_STATE, NO_CAPACITY (hostId).
 CREATE FUNCTION hold_migration(p_vm uuid, p_migration uuid, p_target uuid, p_copy boolean) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = storage, pg_temp AS $$
-DECLARE d record; v_target text; v_copied jsonb := '[]';
+DECLARE d record; v_target text; v_copied jsonb := '[]'; v_leaves boolean;
 BEGIN
   PERFORM FROM volume v WHERE v.vm_id = p_vm ORDER BY v.id FOR UPDATE;
+  v_leaves := EXISTS (SELECT FROM volume v WHERE v.vm_id = p_vm AND v.secret_id IS NOT NULL);
   FOR d IN SELECT * FROM disks_elsewhere(p_vm, p_target, p_copy) LOOP
     IF d.reason IS NOT NULL THEN PERFORM operations.refuse('INVALID_STATE', d.reason, 'hostId'); END IF;
     IF d.pool_id IS NULL THEN CONTINUE; END IF;
     PERFORM claim_room(d.pool_id, d.size, 'hostId');
+    v_leaves := true;
     IF d.is_seed THEN UPDATE seed SET target_pool_id = d.pool_id WHERE vm_id = p_vm;
     ELSE
       UPDATE volume SET target_pool_id = d.pool_id WHERE id = d.volume_id RETURNING target INTO v_target;
       v_copied := v_copied || to_jsonb(v_target);
     END IF;
   END LOOP;
-  RETURN jsonb_build_object('copied', v_copied);
+  RETURN jsonb_build_object('copied', v_copied, 'leaves', v_leaves);
 END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA storage FROM PUBLIC;

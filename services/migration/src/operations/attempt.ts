@@ -13,7 +13,7 @@ import { FIRST_MIB_PER_SECOND, isEncrypted, mibPerSecond, UNLIMITED_MIB_PER_SECO
 import { lastSeenOnTarget } from '../target-view.ts';
 
 /** How often libvirt is asked how far it is: until the guest's memory may be sent, until it is, and then. */
-const LOOK_MS = { closed: 25, open: 100, steady: 250 } as const;
+const LOOK_MS = { closed: 50, open: 100, steady: 250 } as const;
 /** How long the target may take to show the incoming domain; and once the first, slow memory is on its way. */
 const GATE_MS = { atAll: 10_000, sending: 3_000 } as const;
 
@@ -52,13 +52,16 @@ export function flagsOf({ mode, copiedDisks, needs }: MigrationRow, targetUri: s
   );
 }
 
-/** Has libvirt move the guest, and follows it to the end. @returns why it did not succeed; null: libvirt says that it did */
-export async function attempt(mover: Mover, domain: DomainRef): Promise<unknown> {
+/**
+ * Has libvirt move the guest, and follows it to the end. `announce` writes down that it may be under way, before it is.
+ * @returns why it did not succeed; null: libvirt says that it did
+ */
+export async function attempt(mover: Mover, domain: DomainRef, announce: () => Promise<void>): Promise<unknown> {
   const { agent, row, targetUri } = mover;
   const own = await agent.openConnection();
   try {
-    await listen(mover, own);
-    const migration = { destinationUri: targetUri, flags: flagsOf(row, targetUri), params: await beginSlowly(own, row, domain) };
+    const [params] = await Promise.all([listen(mover, own).then(() => beginSlowly(own, row, domain)), announce()]);
+    const migration = { destinationUri: targetUri, flags: flagsOf(row, targetUri), params };
     const ended = own.domains.migrateToUri(domain, migration, { deadlineMs: Infinity }).then(
       () => null,
       (error: unknown) => error,

@@ -6,7 +6,7 @@ import type { Database, Tx } from '../database.ts';
 import { blockersOf, needsOf, type DomainNeeds } from '../domain-needs.ts';
 import { readDomain } from '../guest.ts';
 import { readSource } from '../outcome.ts';
-import { changeMigration, findMigration, writeMigration } from '../store.ts';
+import { changeMigration, writeMigration } from '../store.ts';
 import { CHECK_SOURCE, type MigrationInput } from './declarations.ts';
 
 const refuse = (message: string): never => {
@@ -17,11 +17,12 @@ const refuse = (message: string): never => {
 export const checkSourceStep = (agent: HostAgent, database: Database): Step<Tx, MigrationInput, DomainNeeds, void> => ({
   ...CHECK_SOURCE,
   async run(_run, { migrationId, vmId }) {
-    await writeMigration(database, migrationId, { state: 'CHECKING', startedAt: new Date() });
-    const migration = await findMigration(database, migrationId);
-    if (!migration) throw new DomainError('INTERNAL', 'The migration has no row.');
     const connection = await agent.connection();
-    const found = await readDomain(connection, vmId);
+    const [migration, found] = await Promise.all([
+      writeMigration(database, migrationId, { state: 'CHECKING', startedAt: new Date() }),
+      readDomain(connection, vmId),
+    ]);
+    if (!migration) throw new DomainError('INTERNAL', 'The migration is over, or has no row.');
     if (found === null) return refuse('The VM has no domain on its host: it was removed there, not through NovaCron.');
     if (readSource(found.state, false, migration.mode) !== 'HERE') {
       return refuse(migration.mode === 'LIVE' ? 'The VM does not run any more.' : 'The VM is not off any more.');

@@ -8,6 +8,7 @@ import { supportsCpuMode, type DomainNeeds } from '../domain-needs.ts';
 import { readDomain, removeIncoming } from '../guest.ts';
 import { readTarget } from '../outcome.ts';
 import { changeMigration, findMigration } from '../store.ts';
+import type { Arrivals } from '../watch-arrivals.ts';
 import { CHECK_TARGET, type MigrationInput } from './declarations.ts';
 
 const refuse = (message: string, cause?: unknown): never => {
@@ -17,7 +18,7 @@ const refuse = (message: string, cause?: unknown): never => {
 const isRefusal = (error: unknown): error is LibvirtError => error instanceof LibvirtError;
 
 /** Looks, and changes nothing: has this host what the domain needs? Its undo removes what waits for a guest that does not come. */
-export const checkTargetStep = (agent: HostAgent, database: Database): Step<Tx, MigrationInput, void, void> => ({
+export const checkTargetStep = (agent: HostAgent, database: Database, arrivals: Arrivals): Step<Tx, MigrationInput, void, void> => ({
   ...CHECK_TARGET,
   async run(_run, { migrationId, vmId }) {
     const migration = await findMigration(database, migrationId);
@@ -34,8 +35,9 @@ export const checkTargetStep = (agent: HostAgent, database: Database): Step<Tx, 
     await checkMachine(connection, name, needs);
     await checkPools(connection, name, needs);
   },
-  commit: async (tx, { migrationId }) => {
+  commit: async (tx, { migrationId, vmId }) => {
     await changeMigration(tx, migrationId, { state: 'PREPARING' });
+    arrivals.expect(vmId);
   },
   async undo(_run, { migrationId, vmId }) {
     if (!(await findMigration(database, migrationId))?.touched) return; // whatever is there is not the migration's

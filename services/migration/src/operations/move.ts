@@ -11,7 +11,7 @@ import { decide, type Situation, type TargetSeen } from '../outcome.ts';
 import { countsOf, readStats, type JobStats } from '../job-stats.ts';
 import { createProgressWriter } from '../progress.ts';
 import { changeMigration, findMigration, writeMigration } from '../store.ts';
-import { askTarget, dropFromTarget, forgetTarget, readTargetAnswer } from '../target-view.ts';
+import { askTarget, dropFromTarget, readTargetAnswer, UNKNOWN_TARGET } from '../target-view.ts';
 import { adopt, attempt, forgetSpeed, type Mover } from './attempt.ts';
 import { MOVE, type MoveInput } from './declarations.ts';
 
@@ -133,10 +133,11 @@ async function settle({ agent, database, logger }: MoveHost, run: StepRun, input
 
   async function begin({ view }: Seen): Promise<unknown> {
     if (view.domain === null) return null;
-    await run.begin();
-    await forgetTarget(database, migrationId);
-    await writeMigration(database, migrationId, { touched: true, message: null });
-    return attempt(mover, view.domain).catch((error: unknown) => {
+    const announce = async (): Promise<void> => {
+      await run.begin();
+      await writeMigration(database, migrationId, { touched: true, message: null, ...UNKNOWN_TARGET });
+    };
+    return attempt(mover, view.domain, announce).catch((error: unknown) => {
       mover.requireOurs();
       return error;
     });
