@@ -28,13 +28,15 @@ export function watchArrivals(agent: HostAgent, database: Database, logger: Logg
   const closing = new AbortController();
   const ended = AbortSignal.any([closing.signal, agent.signal]);
   /** One look at a VM after the other: the last word is the latest. */
-  const looking = new Map<VmId, Promise<void>>();
+  const looking = new Map<VmId, Promise<unknown>>();
   /** VMs whose events matter. */
   const arriving = new Set<VmId>();
 
-  const inTurn = (vmId: VmId, work: () => Promise<void>): Promise<void> => {
+  /** Undefined when it failed. */
+  const inTurn = <T>(vmId: VmId, work: () => Promise<T>): Promise<T | undefined> => {
     const turn = (looking.get(vmId) ?? Promise.resolve()).then(work).catch((error: unknown) => {
       if (!ended.aborted) logger.warn({ err: error, hostId, vmId }, 'what arrives could not be looked at; trying again');
+      return undefined;
     });
     looking.set(vmId, turn);
     void turn.finally(() => looking.get(vmId) === turn && looking.delete(vmId));
@@ -61,7 +63,7 @@ export function watchArrivals(agent: HostAgent, database: Database, logger: Logg
     const vmId = domain.uuid as VmId; // a domain that is no VM of ours matches no migration
     if (event === 'started' && detail === 'migrated') arriving.add(vmId);
     if (!connection || !arriving.has(vmId)) return;
-    void inTurn(vmId, async () => void (await reportTarget(database, hostId, vmId, await see(connection, vmId), null)));
+    void inTurn(vmId, async () => reportTarget(database, hostId, vmId, await see(connection, vmId), null));
   };
   const unwatch = agent.watch({ onLifecycle });
 
@@ -79,21 +81,18 @@ export function watchArrivals(agent: HostAgent, database: Database, logger: Logg
   };
   const running = run();
 
-  /** True once the domain of the VM is there, or the time for it is over. */
-  const expectOnce = async (vmId: VmId, until: number): Promise<boolean> => {
+  const reportIfThere = async (vmId: VmId): Promise<boolean> => {
     const connection = agent.connected;
-    const seen = connection ? await see(connection, vmId) : null;
-    if (seen === null || seen === 'MISSING') return ended.aborted || performance.now() > until;
-    await reportTarget(database, hostId, vmId, seen, null);
-    return true;
+    const seen = connection ? await see(connection, vmId) : 'MISSING';
+    if (seen !== 'MISSING') await reportTarget(database, hostId, vmId, seen, null);
+    return seen !== 'MISSING';
   };
 
   const expect = async (vmId: VmId): Promise<void> => {
     const until = performance.now() + EXPECTED_MS;
-    let isOver = false;
-    while (!isOver) {
-      await inTurn(vmId, async () => void (isOver = await expectOnce(vmId, until)));
-      if (!isOver) await delay(LOOK_MS.expected, undefined, { signal: ended }).catch(() => (isOver = true));
+    while (!ended.aborted && performance.now() < until) {
+      if (await inTurn(vmId, () => reportIfThere(vmId))) return;
+      await delay(LOOK_MS.expected, undefined, { signal: ended }).catch(() => undefined); // that it ends is asked next
     }
   };
 
