@@ -1,4 +1,4 @@
-import { DomainError } from '@novacron/core';
+import { badInput } from '@novacron/core';
 
 /** What a guest's cloud-init is told. */
 export interface CloudInit {
@@ -39,9 +39,7 @@ const KEY_TYPES = new Set([
 ]);
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-const bad = (field: string, message: string): never => {
-  throw new DomainError('BAD_USER_INPUT', message, { field: `cloudInit.${field}` });
-};
+const bad = (field: string, message: string): never => badInput(`cloudInit.${field}`, message);
 
 /** What was asked for, checked. BAD_USER_INPUT names the field: "cloudInit.sshKeys". */
 export function checkCloudInit(input: CloudInitInput): CloudInit {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
-import { DomainError, isId, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
+import { checkIdempotencyKey, DomainError, isId, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
 import { claimIdempotencyKey, requestCancel, type Bell } from '@novacron/operations';
 import { beginMigration, newMigrationIds } from './begin-migration.ts';
 import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
 import { findVm } from './neighbours.ts';
-import { checkBandwidth, checkIdempotencyKey, checkMode, isOver } from './rules.ts';
+import { checkBandwidth, checkMode, isOver } from './rules.ts';
 import { changeMigration, findMigration, findUnderWay } from './store.ts';
 
 export interface MigrateVmInput {

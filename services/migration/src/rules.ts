@@ -1,5 +1,5 @@
 import type { MigrationState, VmState } from '@novacron/contracts';
-import { DomainError } from '@novacron/core';
+import { badInput } from '@novacron/core';
 import { parseUri } from '@novacron/libvirt';
 
 /** What may be asked for, and which states there are: pure. */
@@ -25,7 +25,6 @@ const MIB = 2 ** 20;
 /** libvirt counts in MiB a second; the most is what it takes. */
 export const LIMITS = {
   bandwidth: { least: MIB, most: 2 ** 43 },
-  idempotencyKey: { most: 255 },
 } as const;
 
 /** How slowly a migration begins, until its target was seen to be the right one. */
@@ -40,25 +39,14 @@ export const mibPerSecond = (bytesPerSecond: bigint | null): number =>
 /** By a migrationUri with TLS, memory and disks go encrypted, too; qemu+ssh would encrypt only what the daemons say to each other. */
 export const isEncrypted = (migrationUri: string): boolean => parseUri(migrationUri).transport === 'tls';
 
-const bad = (field: string, message: string): never => {
-  throw new DomainError('BAD_USER_INPUT', message, { field });
-};
-
 /** LIVE unless told. */
 export function checkMode(mode: string | null | undefined): MigrationMode {
-  return MODES.find((known) => known === (mode ?? 'LIVE')) ?? bad('mode', `A mode is one of ${MODES.join(', ')}.`);
+  return MODES.find((known) => known === (mode ?? 'LIVE')) ?? badInput('mode', `A mode is one of ${MODES.join(', ')}.`);
 }
 
 export function checkBandwidth(bytesPerSecond: number | null | undefined): bigint | null {
   if (bytesPerSecond == null) return null;
   const { least, most } = LIMITS.bandwidth;
   const fits = Number.isFinite(bytesPerSecond) && bytesPerSecond >= least && bytesPerSecond <= most;
-  return fits ? BigInt(Math.floor(bytesPerSecond)) : bad('bandwidthBytesPerSecond', 'A bandwidth is 1 MiB to 8 TiB a second.');
-}
-
-export function checkIdempotencyKey(key: string): string {
-  const { most } = LIMITS.idempotencyKey;
-  // oxlint-disable-next-line no-control-regex -- they are what it is about
-  const fits = key.length >= 1 && key.length <= most && key.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(key);
-  return fits ? key : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters, and no control characters.`);
+  return fits ? BigInt(Math.floor(bytesPerSecond)) : badInput('bandwidthBytesPerSecond', 'A bandwidth is 1 MiB to 8 TiB a second.');
 }

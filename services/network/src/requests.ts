@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, type OperationId, type TenantId } from '@novacron/core';
+import { checkIdempotencyKey, DomainError, isId, type OperationId, type TenantId } from '@novacron/core';
 import { claimIdempotencyKey, type Bell, type NewOperation } from '@novacron/operations';
 import type { Tx } from './database.ts';
-import { checkIdempotencyKey } from './rules.ts';
 
 /** What a mutation answers once its transaction has committed; the bell is to be rung then. */
 export interface Accepted<Row> {

@@ -1,4 +1,4 @@
-import { DomainError } from '@novacron/core';
+import { badInput, checkText } from '@novacron/core';
 import { formatCidr, isPrivate, parseAddress, parseCidr } from './cidr.ts';
 
 /** What is accepted of networks, NICs and security groups: pure. */
@@ -12,46 +12,37 @@ export const LIMITS = {
   networksOfTenant: { most: 200 },
   nicsOfVm: { most: 16 },
   description: { most: 255 },
-  idempotencyKey: { most: 255 },
 } as const;
 
 /** 1,500 of Ethernet less what VXLAN wraps around a frame (RFC 7348): 20 IPv4, 8 UDP, 8 VXLAN, 14 Ethernet. */
 export const OVERLAY_MTU = 1450;
 
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
 /** How far a network reaches. */
 export const NETWORK_KINDS = ['NAT', 'ISOLATED', 'OVERLAY'] as const;
 export type NetworkKind = (typeof NETWORK_KINDS)[number];
 
-const bad = (field: string, message: string): never => {
-  throw new DomainError('BAD_USER_INPUT', message, { field });
-};
-
-export const checkName = (name: string, field = 'name'): string =>
-  NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
-
 /** The range of a network, in its usual form. Private ones only: the host itself has a route to it, so what is there hears what the host says to that range. */
 export function checkNetworkCidr(text: string, field = 'cidr'): string {
   const cidr = parseCidr(text);
-  if (!cidr) return bad(field, 'A range is written like 10.1.0.0/24.');
-  if (cidr.hostBits) return bad(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`);
+  if (!cidr) return badInput(field, 'A range is written like 10.1.0.0/24.');
+  if (cidr.hostBits) return badInput(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`);
   const { largest, smallest } = LIMITS.prefix;
-  if (cidr.prefix < largest || cidr.prefix > smallest) return bad(field, `A network has a range from /${largest} to /${smallest}.`);
-  return isPrivate(cidr) ? formatCidr(cidr) : bad(field, 'A network has a private range: of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.');
+  if (cidr.prefix < largest || cidr.prefix > smallest) return badInput(field, `A network has a range from /${largest} to /${smallest}.`);
+  return isPrivate(cidr) ? formatCidr(cidr) : badInput(field, 'A network has a private range: of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.');
 }
 
 /** In lower case. A group address (the lowest bit of the first byte) can't be a NIC's own (IEEE 802). */
 export function checkMac(text: string, field = 'mac'): string {
   const mac = text.toLowerCase();
-  if (!MAC.test(mac)) return bad(field, 'A MAC address is written like 52:54:00:12:34:56.');
-  if (Number.parseInt(mac.slice(0, 2), 16) % 2 === 1 || mac === '00:00:00:00:00:00') return bad(field, 'This MAC address stands for no single NIC.');
+  if (!MAC.test(mac)) return badInput(field, 'A MAC address is written like 52:54:00:12:34:56.');
+  if (Number.parseInt(mac.slice(0, 2), 16) % 2 === 1 || mac === '00:00:00:00:00:00') return badInput(field, 'This MAC address stands for no single NIC.');
   return mac;
 }
 
 export const checkAddress = (text: string, field = 'address'): string =>
-  parseAddress(text) === null ? bad(field, 'An address is written like 10.1.0.5.') : text;
+  parseAddress(text) === null ? badInput(field, 'An address is written like 10.1.0.5.') : text;
 
 export const RULE_DIRECTIONS = ['INGRESS', 'EGRESS'] as const;
 export const RULE_PROTOCOLS = ['TCP', 'UDP', 'ICMP', 'ANY'] as const;
@@ -75,7 +66,7 @@ export interface RuleInput {
 }
 
 export function checkRules(rules: readonly RuleInput[]): CheckedRule[] {
-  if (rules.length > LIMITS.rules.most) bad('rules', `A security group has at most ${LIMITS.rules.most} rules.`);
+  if (rules.length > LIMITS.rules.most) badInput('rules', `A security group has at most ${LIMITS.rules.most} rules.`);
   return rules.map((rule, index) => checkRule(rule, `rules.${index}`));
 }
 
@@ -84,10 +75,10 @@ function checkRule({ direction, protocol, portFrom, portTo, cidr }: RuleInput, f
   const to = portTo ?? portFrom ?? null;
   const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
   if (from !== null && to !== null) {
-    if (protocol !== 'TCP' && protocol !== 'UDP') bad(`${field}.portFrom`, `${protocol} has no ports.`);
-    if (!isPort(from)) bad(`${field}.portFrom`, 'A port is between 1 and 65535.');
-    if (!isPort(to)) bad(`${field}.portTo`, 'A port is between 1 and 65535.');
-    if (from > to) bad(`${field}.portTo`, 'Ports go from the smaller to the larger.');
+    if (protocol !== 'TCP' && protocol !== 'UDP') badInput(`${field}.portFrom`, `${protocol} has no ports.`);
+    if (!isPort(from)) badInput(`${field}.portFrom`, 'A port is between 1 and 65535.');
+    if (!isPort(to)) badInput(`${field}.portTo`, 'A port is between 1 and 65535.');
+    if (from > to) badInput(`${field}.portTo`, 'Ports go from the smaller to the larger.');
   }
   return { direction, protocol, portFrom: from, portTo: to, cidr: cidr == null ? null : checkRuleCidr(cidr, `${field}.cidr`) };
 }
@@ -95,23 +86,12 @@ function checkRule({ direction, protocol, portFrom, portTo, cidr }: RuleInput, f
 /** Any range, or one address. */
 function checkRuleCidr(text: string, field: string): string {
   const cidr = parseCidr(text.includes('/') ? text : `${text}/32`);
-  if (!cidr) return bad(field, 'A range is written like 10.1.0.0/24, an address like 10.1.0.5.');
-  return cidr.hostBits ? bad(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`) : formatCidr(cidr);
+  if (!cidr) return badInput(field, 'A range is written like 10.1.0.0/24, an address like 10.1.0.5.');
+  return cidr.hostBits ? badInput(field, `This is an address inside of a range: its range is ${formatCidr(cidr)}.`) : formatCidr(cidr);
 }
 
-export function checkDescription(text: string): string {
-  if (text.length > LIMITS.description.most) bad('description', `This has at most ${LIMITS.description.most} characters.`);
-  // oxlint-disable-next-line no-control-regex -- they are what it is about
-  return text.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text) ? text : bad('description', 'This text has characters that can not be stored.');
-}
-
-export function checkIdempotencyKey(key: string): string {
-  const { most } = LIMITS.idempotencyKey;
-  // oxlint-disable-next-line no-control-regex -- they are what it is about
-  const isPlain = key.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(key);
-  return key.length >= 1 && key.length <= most && isPlain ? key : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters, none of them a control character.`);
-}
+export const checkDescription = (text: string): string => checkText(text, 'description', LIMITS.description.most);
 
 export function checkKind(kind: string): NetworkKind {
-  return NETWORK_KINDS.find((known) => known === kind.toUpperCase()) ?? bad('kind', `A network is one of ${NETWORK_KINDS.join(', ')}.`);
+  return NETWORK_KINDS.find((known) => known === kind.toUpperCase()) ?? badInput('kind', `A network is one of ${NETWORK_KINDS.join(', ')}.`);
 }

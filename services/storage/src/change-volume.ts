@@ -1,5 +1,5 @@
 import { requireInTenant, requireViewer, type HeldVm, type RequestContext, type Viewer, type VmState } from '@novacron/contracts';
-import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId, type VolumeId } from '@novacron/core';
+import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId, type VolumeId } from '@novacron/core';
 import { goesOn, submit, type Bell, type PlannedStep } from '@novacron/operations';
 import { inTransaction, type Database, type PoolRow, type Tx, type VolumeRow } from './database.ts';
 import { planAttach, planDetach } from './operations/attach.ts';
@@ -7,7 +7,7 @@ import { planDelete } from './operations/delete.ts';
 import type { VolumeHold } from './operations/hold.ts';
 import { planResize, planResizeAttached } from './operations/resize.ts';
 import { planSnapshot, planUnsnapshot } from './operations/snapshot.ts';
-import { checkName, checkSize, LIMITS, refusal, snapshotFile, type VolumeVerb } from './rules.ts';
+import { checkSize, LIMITS, refusal, snapshotFile, type VolumeVerb } from './rules.ts';
 import { claimRoom, holdVmFor, vmFacts } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 import { findLockedVolume, freeTarget, holdVolume } from './store/volumes.ts';

@@ -1,11 +1,11 @@
 import { requirePermission, type RequestContext } from '@novacron/contracts';
-import { DomainError, newId, type HostId, type OperationId, type PoolId } from '@novacron/core';
+import { checkName, checkText, DomainError, newId, type HostId, type OperationId, type PoolId } from '@novacron/core';
 import { submit, type Bell } from '@novacron/operations';
 import { idOf } from './create-volume.ts';
 import { inTransaction, type Database, type PoolRow, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planPool } from './operations/pool.ts';
-import { checkName, checkPath, checkText, LIMITS } from './rules.ts';
+import { checkPath, LIMITS } from './rules.ts';
 import { hostFacts } from './store/claims.ts';
 
 export interface CreatePoolInput {

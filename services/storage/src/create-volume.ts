@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
+import { checkIdempotencyKey, checkName, DomainError, isId, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
 import { claimIdempotencyKey, submit } from '@novacron/operations';
 import type { Secrets } from '@novacron/secrets';
 import type { Accepted } from './change-volume.ts';
@@ -8,7 +8,7 @@ import { inTransaction, type Database, type PoolRow, type SnapshotRow, type Tx, 
 import { Prisma } from './generated/prisma/client.ts';
 import { newPassphrase } from './host/volume-secrets.ts';
 import { planCreate } from './operations/create.ts';
-import { checkFormat, checkIdempotencyKey, checkName, checkSize, volumeFile, type VolumeFormat } from './rules.ts';
+import { checkFormat, checkSize, volumeFile, type VolumeFormat } from './rules.ts';
 import { claimRoom, takeRoom } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 

@@ -1,9 +1,9 @@
-import { isId, type TenantId } from '@novacron/core';
+import { checkText, isId, type TenantId } from '@novacron/core';
 import { byId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, VolumeRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
 import { VolumeState } from './generated/prisma/enums.ts';
-import { checkText, LIMITS } from './rules.ts';
+import { LIMITS } from './rules.ts';
 
 export interface VolumeFilter {
   tenantId?: string | null | undefined;

@@ -1,4 +1,4 @@
-import { DomainError } from '@novacron/core';
+import { badInput } from '@novacron/core';
 import type { VolumeState } from './generated/prisma/enums.ts';
 
 export type { VolumeState };
@@ -58,7 +58,6 @@ export const markerName = (poolId: string): string => `novacron-${poolId}.pool`;
 
 // ---- input ------------------------------------------------------------------------------------------------------
 
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const MIB = 2 ** 20;
 export const FORMATS = ['qcow2', 'raw'] as const;
 export type VolumeFormat = (typeof FORMATS)[number];
@@ -68,42 +67,21 @@ export const LIMITS = {
   path: { most: 1024 },
   hosts: { most: 256 },
   snapshots: { most: 100 },
-  idempotencyKey: { most: 255 },
   search: { most: 255 },
 } as const;
 
-const bad = (field: string, message: string): never => {
-  throw new DomainError('BAD_USER_INPUT', message, { field });
-};
-
-export const checkName = (name: string, field = 'name'): string =>
-  NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
-
 export function checkSize(bytes: number, field = 'size'): number {
   const { least, most } = LIMITS.volume;
-  if (bytes < least || bytes > most) bad(field, 'A volume has 1 MiB to 64 TiB.');
-  return bytes % MIB === 0 ? bytes : bad(field, 'A volume has a whole number of MiB.');
+  if (bytes < least || bytes > most) badInput(field, 'A volume has 1 MiB to 64 TiB.');
+  return bytes % MIB === 0 ? bytes : badInput(field, 'A volume has a whole number of MiB.');
 }
 
 export function checkFormat(format: string): VolumeFormat {
-  return FORMATS.find((known) => known === format) ?? bad('format', `A volume's format is one of ${FORMATS.join(', ')}.`);
+  return FORMATS.find((known) => known === format) ?? badInput('format', `A volume's format is one of ${FORMATS.join(', ')}.`);
 }
 
 /** An absolute path without . or .., of characters that need no escaping anywhere; never the root. */
 export function checkPath(path: string): string {
   const isPlain = path.length <= LIMITS.path.most && /^(\/[\w+@-][\w.+@-]*)+$/.test(path);
-  return isPlain ? path : bad('path', 'A path is absolute, of letters, digits and _ . + @ -, and no part of it begins with a dot.');
-}
-
-/** Text that PostgreSQL, XML 1.0 and JSON all can hold: well-formed, without control characters. */
-export function checkText(text: string, field: string, most: number): string {
-  if (text.length > most) bad(field, `This has at most ${most} characters.`);
-  // oxlint-disable-next-line no-control-regex -- they are what it is about
-  const isPlain = text.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text);
-  return isPlain ? text : bad(field, 'This text has characters that can not be stored: control characters, or half of one.');
-}
-
-export function checkIdempotencyKey(key: string): string {
-  const { most } = LIMITS.idempotencyKey;
-  return key.length >= 1 && key.length <= most ? checkText(key, 'idempotencyKey', most) : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters.`);
+  return isPlain ? path : badInput('path', 'A path is absolute, of letters, digits and _ . + @ -, and no part of it begins with a dot.');
 }

@@ -1,5 +1,5 @@
 import { can, requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
-import { DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { goesOn, submit, type Bell, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
 import { inTransaction, type Database, type HostRow, type Tx, type VmRow } from './database.ts';
@@ -13,7 +13,7 @@ import type { HoldInput } from './operations/steps.ts';
 import { planStop } from './operations/stop.ts';
 import { planUpdate } from './operations/update.ts';
 import type { DefineInput } from './operations/define.ts';
-import { checkName, checkTags, isAtRest, refusal, RULES, type VmVerb } from './rules.ts';
+import { checkTags, isAtRest, refusal, RULES, type VmVerb } from './rules.ts';
 import { changeVm, holdVm, lockVm } from './store/vm-changes.ts';
 import { devicesOf } from './store/vm-life.ts';
 

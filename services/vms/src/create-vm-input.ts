@@ -1,8 +1,8 @@
 import { checkCloudInit, requirePermission, seesTenant, type CloudInit, type CloudInitInput, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, type TenantId } from '@novacron/core';
+import { checkName, DomainError, isId, type TenantId } from '@novacron/core';
 import { STRATEGIES, type PlacementRequest, type Strategy } from '@novacron/placement';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
-import { checkCmdline, checkLabel, checkMemory, checkName, checkTags, checkVcpus } from './rules.ts';
+import { checkCmdline, checkLabel, checkMemory, checkTags, checkVcpus } from './rules.ts';
 
 /** What a client may send; see CreateVmInput in the schema. */
 export interface CreateVmInput {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { requireViewer, SEED_BYTES, type CloudInit, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
+import { checkIdempotencyKey, DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
 import { chargeQuota, claimIdempotencyKey, submit } from '@novacron/operations';
 import { nearestMiss, place, type Decision, type PlacementRequest } from '@novacron/placement';
 import type { Accepted } from './change-vm.ts';
@@ -9,7 +9,6 @@ import { inTransaction, type Database, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
 import { planCreate } from './operations/create.ts';
-import { checkIdempotencyKey } from './rules.ts';
 import { claimHost } from './store/host-claims.ts';
 import { hostFacts, type PlaceableHost } from './store/host-facts.ts';
 import { insertDevices, insertVm } from './store/vm-life.ts';

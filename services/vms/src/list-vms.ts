@@ -1,9 +1,9 @@
 import type { VmState } from '@novacron/contracts';
-import { DomainError, isId, type TenantId } from '@novacron/core';
+import { checkText, DomainError, isId, isName, type TenantId } from '@novacron/core';
 import { parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, VmRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
-import { checkText, LIMITS, NAME } from './rules.ts';
+import { LIMITS } from './rules.ts';
 
 export interface VmFilter {
   states?: readonly VmState[] | null | undefined;
@@ -25,7 +25,7 @@ const whole = (text: string): number | null => (/^\d{1,9}$/.test(text) ? Number(
 /** Ids sort by age: they are UUIDv7. */
 export const VM_ORDER_FIELDS = {
   CREATED_AT: { description: 'When it was asked for.', column: 'id', parse: (text) => (isId(text) ? text : null) },
-  NAME: { description: 'Its name.', column: 'name', parse: (text) => (NAME.test(text) ? text : null) },
+  NAME: { description: 'Its name.', column: 'name', parse: (text) => (isName(text) ? text : null) },
   VCPUS: { description: 'How many virtual CPUs it has.', column: 'vcpus', parse: whole },
   MEMORY: { description: 'How much memory it has.', column: 'memory', parse: (text) => (/^\d{1,18}$/.test(text) ? BigInt(text) : null) },
 } as const satisfies Record<string, OrderField>;

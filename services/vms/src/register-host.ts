@@ -1,11 +1,11 @@
 import { isIPv4 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { requirePermission, type Viewer } from '@novacron/contracts';
-import { DomainError } from '@novacron/core';
+import { checkName, checkText, DomainError } from '@novacron/core';
 import { InvalidRequest, parseUri, Unsupported, type LibvirtAddress } from '@novacron/libvirt';
 import type { Database, HostRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
-import { checkLabel, checkName, checkText } from './rules.ts';
+import { checkLabel } from './rules.ts';
 import { insertHost } from './store/hosts.ts';
 
 export interface RegisterHostInput {

@@ -1,5 +1,5 @@
 import type { VmState } from '@novacron/contracts';
-import { DomainError } from '@novacron/core';
+import { badInput, checkText } from '@novacron/core';
 import type { ObservedState } from './generated/prisma/enums.ts';
 
 /**
@@ -96,7 +96,6 @@ export const believes = (before: ObservedState, seen: ObservedState, reason: str
 
 // ---- input ------------------------------------------------------------------------------------------------------
 
-export const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const TAG = /^[\p{L}\p{N}][\p{L}\p{N}._:=/-]{0,62}$/u;
 const MIB = 2 ** 20;
 
@@ -105,45 +104,27 @@ export const LIMITS = {
   memory: { least: 16 * MIB, most: 16 * 2 ** 40 },
   tags: { most: 50 },
   cmdline: { most: 2048 },
-  idempotencyKey: { most: 255 },
   label: { key: 63, value: 255 },
   search: { most: 255 },
 } as const;
 
-const bad = (field: string, message: string): never => {
-  throw new DomainError('BAD_USER_INPUT', message, { field });
-};
-
-/** As a host name (RFC 1123): what a guest may be called, too. */
-export function checkName(name: string, field = 'name'): string {
-  return NAME.test(name) ? name : bad(field, 'A name is 1-63 of a-z, 0-9 and -, and neither begins nor ends with -.');
-}
-
 export function checkVcpus(vcpus: number): number {
   const { least, most } = LIMITS.vcpus;
-  return Number.isInteger(vcpus) && vcpus >= least && vcpus <= most ? vcpus : bad('vcpus', `A VM has ${least} to ${most} vCPUs.`);
+  return Number.isInteger(vcpus) && vcpus >= least && vcpus <= most ? vcpus : badInput('vcpus', `A VM has ${least} to ${most} vCPUs.`);
 }
 
 export function checkMemory(bytes: number): number {
   const { least, most } = LIMITS.memory;
-  if (bytes < least || bytes > most) bad('memory', 'A VM has 16 MiB to 16 TiB of memory.');
-  return bytes % MIB === 0 ? bytes : bad('memory', 'Memory comes in whole MiB.');
+  if (bytes < least || bytes > most) badInput('memory', 'A VM has 16 MiB to 16 TiB of memory.');
+  return bytes % MIB === 0 ? bytes : badInput('memory', 'Memory comes in whole MiB.');
 }
 
 /** Without duplicates, in the order given. */
 export function checkTags(tags: readonly string[]): string[] {
-  if (tags.length > LIMITS.tags.most) bad('tags', `A VM has at most ${LIMITS.tags.most} tags.`);
+  if (tags.length > LIMITS.tags.most) badInput('tags', `A VM has at most ${LIMITS.tags.most} tags.`);
   const odd = tags.find((tag) => !TAG.test(tag));
-  if (odd !== undefined) bad('tags', 'A tag is 1-63 letters, digits and . _ : = / -, and begins with a letter or a digit.');
+  if (odd !== undefined) badInput('tags', 'A tag is 1-63 letters, digits and . _ : = / -, and begins with a letter or a digit.');
   return [...new Set(tags)];
-}
-
-/** Text that PostgreSQL, XML 1.0 and JSON all can hold: well-formed, without control characters. */
-export function checkText(text: string, field: string, most: number): string {
-  if (text.length > most) bad(field, `This has at most ${most} characters.`);
-  // oxlint-disable-next-line no-control-regex -- they are what it is about
-  const isPlain = text.isWellFormed() && !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text);
-  return isPlain ? text : bad(field, 'This text has characters that can not be stored: control characters, or half of one.');
 }
 
 export const checkCmdline = (cmdline: string): string => checkText(cmdline, 'kernel.cmdline', LIMITS.cmdline.most);
@@ -152,10 +133,5 @@ export const checkCmdline = (cmdline: string): string => checkText(cmdline, 'ker
 export function checkLabel(key: string, value: unknown, field: string): void {
   checkText(key, field, LIMITS.label.key);
   if (typeof value === 'string') checkText(value, field, LIMITS.label.value);
-  else if (typeof value !== 'number' && typeof value !== 'boolean') bad(field, 'A label is text, a number or a boolean.');
-}
-
-export function checkIdempotencyKey(key: string): string {
-  const { most } = LIMITS.idempotencyKey;
-  return key.length >= 1 && key.length <= most ? checkText(key, 'idempotencyKey', most) : bad('idempotencyKey', `An idempotency key has 1 to ${most} characters.`);
+  else if (typeof value !== 'number' && typeof value !== 'boolean') badInput(field, 'A label is text, a number or a boolean.');
 }

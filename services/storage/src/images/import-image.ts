@@ -1,11 +1,11 @@
 import { isPlatformAdmin, requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId, type UserId } from '@novacron/core';
+import { checkName, DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId, type UserId } from '@novacron/core';
 import { submit, type Bell } from '@novacron/operations';
 import { inTransaction, type Database, type Tx } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { hostFacts, takeRoom } from '../store/claims.ts';
 import { parseImageUrl } from './fetch/image-url.ts';
-import { checkImageFormat, checkImageName, checkSha256, MOST_UNFINISHED } from './image-rules.ts';
+import { checkImageFormat, checkSha256, MOST_UNFINISHED } from './image-rules.ts';
 import type { ImageRow } from './image-store.ts';
 import { planImport } from './import-steps.ts';
 
@@ -51,7 +51,7 @@ export function checkNewImage({ viewer }: RequestContext, input: NewImageInput) 
   const known = requireViewer(viewer);
   const tenantId = ownerFor(known, input);
   requirePermission(known, 'image:import', tenantId ?? undefined);
-  const name = checkImageName(input.name);
+  const name = checkName(input.name);
   return {
     tenantId,
     name,

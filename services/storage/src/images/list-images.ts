@@ -1,9 +1,9 @@
-import { isId, type TenantId } from '@novacron/core';
+import { checkText, isId, type TenantId } from '@novacron/core';
 import { byId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database } from '../database.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { ImageState } from '../generated/prisma/enums.ts';
-import { checkText, LIMITS } from '../rules.ts';
+import { LIMITS } from '../rules.ts';
 import type { ImageRow } from './image-store.ts';
 
 export interface ImageFilter {
