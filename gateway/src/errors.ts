@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { RequestContext } from '@novacron/contracts';
 import { DomainError, ERROR_CODES, newId } from '@novacron/core';
+import type { Presentation } from '@novacron/supergraph';
 import { fieldAtFault, isCoercionError } from '@novacron/transport';
 import { GraphQLError, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
@@ -64,6 +66,13 @@ export function formatError(error: unknown, logger: Logger, requestId = requests
   const masked = new DomainError('INTERNAL', 'Something went wrong inside NovaCron.');
   return { message: masked.message, ...place, extensions: { code: masked.code, retryable: masked.retryable, requestId } };
 }
+
+/** How results look to NovaCron's clients. */
+export const createPresentation = (logger: Logger): Presentation<RequestContext> => ({
+  error: (thrown) => formatError(thrown, logger),
+  result: (result) => hideCompletion(result, logger),
+  inRequest: ({ requestId }, run) => withRequestId(requestId, run),
+});
 
 /**
  * Takes out of a result which field was null and should not have been: it says how the graph is cut. If nothing is left

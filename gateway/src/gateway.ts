@@ -1,24 +1,25 @@
 import { Supergraph } from '@apollo/federation-internals';
 import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
-import { DomainError } from '@novacron/core';
+import { DomainError, newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
+import { createSubscriptionEngine, createSubscriptionPlanner } from '@novacron/supergraph';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { formatError } from './errors.ts';
+import { createPresentation, formatError } from './errors.ts';
 import { createEventHub } from './events/hub.ts';
 import { createSampleFeed } from './events/samples.ts';
-import { EVENTS_SUBGRAPH } from './events/schema.ts';
+import { createEventsSchema, EVENTS_SUBGRAPH } from './events/schema.ts';
+import { STREAMS } from './events/streams.ts';
 import { createGraph } from './graph.ts';
 import { routeGraphql } from './http/graphql.ts';
 import { routePlayground } from './http/playground.ts';
 import { routeProbes } from './http/probes.ts';
 import { createHttpServer } from './http/server.ts';
-import { createSubscriptionEngine } from './subscriptions/engine.ts';
-import { createSubscriptionPlanner } from './subscriptions/plan.ts';
+import { rightsOf } from './subscriptions/rights.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
-import { createTelemetry } from './telemetry.ts';
+import { createTelemetry, subscriptionMetrics } from './telemetry.ts';
 import { createViewers } from './viewers.ts';
 
 export { composeSupergraph } from './compose.ts';
@@ -82,8 +83,22 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, telemetry });
 
-    const planner = createSubscriptionPlanner(supergraphSdl, dataSources, logger);
-    const engine = createSubscriptionEngine({ hub, log: events, samples, telemetry });
+    const planner = createSubscriptionPlanner({
+      supergraphSdl,
+      dataSources,
+      events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
+      presentation: createPresentation(logger),
+      logger,
+    });
+    const engine = createSubscriptionEngine({
+      hub,
+      history: events,
+      samples,
+      streams: STREAMS,
+      contextOf: (viewer) => ({ viewer, requestId: newId(), address: null, userAgent: null }),
+      rightsOf,
+      metrics: subscriptionMetrics(telemetry),
+    });
     const sockets = createSocketServer({ graph, planner, engine, hub, viewers, telemetry, allowedOrigins, logger });
     opened.defer(() => sockets.close());
     app.server.on('upgrade', sockets.upgrade);

@@ -3,16 +3,12 @@ import { ApolloServer, type ApolloServerPlugin, type HeaderMap } from '@apollo/s
 import { ApolloServerPluginLandingPageDisabled, ApolloServerPluginUsageReportingDisabled } from '@apollo/server/plugin/disabled';
 import type { RequestContext } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import { MAX_TOKENS, refuseOversized, toApolloDataSource } from '@novacron/supergraph';
 import type { DataSource } from '@novacron/transport';
 import { GraphQLError, parse, type DocumentNode, type FormattedExecutionResult } from 'graphql';
 import type { Logger } from 'pino';
-import { toApolloDataSource } from './apollo-data-source.ts';
-import { refuseOversized } from './document-size.ts';
 import { formatError, hideCompletion, withRequestId } from './errors.ts';
 import type { Telemetry } from './telemetry.ts';
-
-/** More than any sensible operation has (the introspection of GraphiQL: 400); a parser's time is bounded by it. */
-export const MAX_TOKENS = 10_000;
 
 export interface GraphRequest {
   query: string;

@@ -1,3 +1,4 @@
+import type { SubscriptionMetrics } from '@novacron/supergraph';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What one gateway counts about itself, for /metrics. */
@@ -47,3 +48,11 @@ export function createTelemetry() {
     }),
   };
 }
+
+/** What subscriptions count of themselves, among it. */
+export const subscriptionMetrics = ({ subscriptions, delivered, deliverySeconds }: Telemetry): SubscriptionMetrics => ({
+  began: (field) => subscriptions.inc({ field }),
+  ended: (field) => subscriptions.dec({ field }),
+  delivered: (field) => delivered.inc({ field }),
+  handedOver: (afterMs) => deliverySeconds.observe(afterMs / 1_000),
+});

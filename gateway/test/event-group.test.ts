@@ -1,14 +1,12 @@
 import fc from 'fast-check';
 import type { EventRecord, Viewer } from '@novacron/contracts';
 import { newId, type SessionId, type TenantId, type UserId } from '@novacron/core';
+import { createEventGroup, type Member, type PlannedSubscription } from '@novacron/supergraph';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { createEventHub } from '../src/events/hub.ts';
 import { STREAMS, type EventStream } from '../src/events/streams.ts';
-import { createEventGroup } from '../src/subscriptions/event-group.ts';
-import type { Member } from '../src/subscriptions/group.ts';
-import type { PlannedSubscription } from '../src/subscriptions/plan.ts';
-import { createTelemetry } from '../src/telemetry.ts';
+import { createTelemetry, subscriptionMetrics } from '../src/telemetry.ts';
 import { MemoryEventLog } from './memory-event-log.ts';
 
 const tenantId = newId<TenantId>();
@@ -21,7 +19,7 @@ function append(log: MemoryEventLog): EventRecord {
 
 /** A group whose messages take as long to make as the test says. */
 async function startGroup(log: MemoryEventLog, run: () => Promise<void>) {
-  const subscription: PlannedSubscription = {
+  const subscription: PlannedSubscription<null> = {
     key: 'key',
     document: { kind: 'Document', definitions: [] } as never, // no group looks at it
     field: 'vmChanged',
@@ -35,7 +33,7 @@ async function startGroup(log: MemoryEventLog, run: () => Promise<void>) {
   };
   const hub = await createEventHub(log, pino({ level: 'silent' }));
   const stream = STREAMS['vmChanged'] as EventStream; // by the table it is one
-  return { hub, group: createEventGroup({ subject: { subscription, variables: {}, args: {}, viewer }, stream, hub, log, telemetry: createTelemetry() }) };
+  return { hub, group: createEventGroup({ subject: { subscription, variables: {}, args: {}, viewer, contextOf: () => null }, stream, hub, history: log, metrics: subscriptionMetrics(createTelemetry()) }) };
 }
 
 function listen(): { member: Member; positions: number[]; errors: unknown[] } {

@@ -1,6 +1,6 @@
 import { eventually } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { encodeCursor } from '../src/events/cursor.ts';
+import { encodeCursor } from '@novacron/supergraph';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { NAMES, names, watchers } from './watchers.ts';
 

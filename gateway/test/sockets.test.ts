@@ -4,7 +4,7 @@ import { newId, type HostId, type TenantId, type VmId } from '@novacron/core';
 import { eventually } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ClientOptions } from 'ws';
-import { decodeCursor } from '../src/events/cursor.ts';
+import { decodeCursor } from '@novacron/supergraph';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { SocketClient, type Received } from './socket-client.ts';
 

@@ -3,7 +3,7 @@ import { eventually } from '@novacron/testkit';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { encodeCursor } from '../src/events/cursor.ts';
+import { encodeCursor } from '@novacron/supergraph';
 import { createEventsSchema } from '../src/events/schema.ts';
 import { STREAMS } from '../src/events/streams.ts';
 import { startGateway, type Fixture } from './gateway-fixture.ts';

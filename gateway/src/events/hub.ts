@@ -1,22 +1,16 @@
 import type { EventRecord } from '@novacron/contracts';
 import type { EventLog } from '@novacron/events';
+import type { EventHub as Hub, NounOf } from '@novacron/supergraph';
 import type { Logger } from 'pino';
 import { ListenerIndex } from './listener-index.ts';
 
-export type EventListener = (event: EventRecord) => void;
-
-/** The noun of an event's type: "vm" of "vm.changed". */
-export type EventNoun = EventRecord['type'] extends infer Type ? (Type extends `${infer Noun}.${string}` ? Noun : never) : never;
+export type EventNoun = NounOf<EventRecord>;
 
 /**
  * The gateway's one reader of the event log. It hands each event to those who listen to its noun or to its very
  * object, so that ten thousand subscribers to single VMs cost an event nothing.
  */
-export interface EventHub {
-  /** The last event that was handed over; whoever starts to listen now gets all that follow. */
-  readonly position: number;
-  /** Listens to all events of a noun, or to those of some objects. Returns how to stop. */
-  listen(noun: EventNoun, ids: readonly string[] | null, listener: EventListener): () => void;
+export interface EventHub extends Hub<EventRecord> {
   /** True once the hub has come to this position; false when that takes longer than the time given. */
   reaches(position: number, timeoutMs: number): Promise<boolean>;
   close(): Promise<void>;

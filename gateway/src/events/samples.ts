@@ -1,5 +1,6 @@
 import { DomainError } from '@novacron/core';
 import { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from '@novacron/contracts';
+import type { SampleFeed as Feed } from '@novacron/supergraph';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { ListenerIndex } from './listener-index.ts';
@@ -7,16 +8,11 @@ import { ListenerIndex } from './listener-index.ts';
 /** A sample with the id of what it was taken of, whichever kind that is. */
 export type Sample = { id: string } & ({ kind: 'vm'; value: VmSample } | { kind: 'host'; value: HostSample });
 
-export type SampleListener = (sample: Sample) => void;
-
 /**
  * Samples as agents publish them. The latest of each VM and host is kept, so that a new subscriber has a value at once;
  * of what is no longer sampled it is forgotten.
  */
-export interface SampleFeed {
-  /** The latest samples of some objects, or of all. */
-  latest(kind: Sample['kind'], ids: readonly string[] | null): Sample[];
-  listen(kind: Sample['kind'], ids: readonly string[] | null, listener: SampleListener): () => void;
+export interface SampleFeed extends Feed<Sample> {
   close(): Promise<void>;
 }
 

@@ -1,33 +1,14 @@
 import { can, isPlatformAdmin, requirePermission, type EventRecord, type Permission, type Viewer, type VmFacts } from '@novacron/contracts';
-import { encodeCursor } from './cursor.ts';
-import type { EventNoun } from './hub.ts';
+import { encodeCursor, type EventStreamOf, type SampleStreamOf, type Streams } from '@novacron/supergraph';
 import type { Sample } from './samples.ts';
 
-/** What graphql-js made of a subscription field's arguments. */
-export type StreamArguments = Readonly<Record<string, unknown>>;
+export type EventStream = EventStreamOf<EventRecord, Viewer>;
+export type SampleStream = SampleStreamOf<Sample, Viewer>;
 
-interface Stream<Item> {
-  /** UNAUTHENTICATED or FORBIDDEN for who may subscribe to nothing of this kind. */
-  readonly permission: Permission;
-  /** The objects asked for; null for all. */
-  ids(args: StreamArguments): readonly string[] | null;
-  /** Whether this viewer is to hear of it. */
-  shows(item: Item, args: StreamArguments, viewer: Viewer): boolean;
-  /** The value of the subscription field, before the schema coerces it. */
-  value(item: Item): object;
-}
-
-/** Fed by the event log: every one counts, in order, with a cursor. */
-export interface EventStream extends Stream<EventRecord> {
-  readonly source: 'events';
-  readonly noun: EventNoun;
-}
-
-/** Fed by samples: only the latest of each object counts. */
-export interface SampleStream extends Stream<Sample> {
-  readonly source: 'samples';
-  readonly kind: Sample['kind'];
-}
+const admits =
+  (permission: Permission) =>
+  (viewer: Viewer | null): Viewer =>
+    requirePermission(viewer, permission);
 
 const idsOf = (value: unknown): readonly string[] | null => (Array.isArray(value) ? value.map((id) => String(id).toLowerCase()) : null);
 const utc = (at: string): string => new Date(at).toISOString();
@@ -58,7 +39,7 @@ type MigrationEventRecord = Extract<EventRecord, { type: 'migration.changed' }>;
 const vmChanged: EventStream = {
   source: 'events',
   noun: 'vm',
-  permission: 'vm:read',
+  admit: admits('vm:read'),
   ids: (args) => idsOf(args['ids']),
   shows(event, args, viewer) {
     const { before, after, tenantId } = event as VmEventRecord; // the hub hands over events of this noun only
@@ -75,7 +56,7 @@ const vmChanged: EventStream = {
 const operationChanged: EventStream = {
   source: 'events',
   noun: 'operation',
-  permission: 'operation:read',
+  admit: admits('operation:read'),
   ids: (args) => (args['id'] == null ? null : idsOf([args['id']])),
   shows: (event, _args, viewer) => seesEvent(viewer, 'operation:read', event),
   value(event) {
@@ -87,7 +68,7 @@ const operationChanged: EventStream = {
 const migrationProgress: EventStream = {
   source: 'events',
   noun: 'migration',
-  permission: 'migration:read',
+  admit: admits('migration:read'),
   ids: (args) => idsOf([args['id']]),
   shows: (event, _args, viewer) => seesEvent(viewer, 'migration:read', event),
   value(event) {
@@ -99,7 +80,7 @@ const migrationProgress: EventStream = {
 const vmMetrics: SampleStream = {
   source: 'samples',
   kind: 'vm',
-  permission: 'vm:read',
+  admit: admits('vm:read'),
   ids: (args) => idsOf(args['ids']),
   shows: (sample, _args, viewer) => sample.kind === 'vm' && can(viewer, 'vm:read', sample.value.tenantId),
   value: (sample) => ({ ...sample.value, at: utc(sample.value.at), vm: { id: sample.id } }),
@@ -108,15 +89,11 @@ const vmMetrics: SampleStream = {
 const hostMetrics: SampleStream = {
   source: 'samples',
   kind: 'host',
-  permission: 'host:read',
+  admit: admits('host:read'),
   ids: (args) => idsOf(args['ids']),
   shows: (_sample, _args, viewer) => can(viewer, 'host:read'),
   value: (sample) => ({ ...sample.value, at: utc(sample.value.at), host: { id: sample.id } }),
 };
 
 /** Every field of Subscription, by its name; a test compares them with the schema. */
-export const STREAMS: Readonly<Record<string, EventStream | SampleStream>> = { vmChanged, operationChanged, migrationProgress, vmMetrics, hostMetrics };
-
-/** The viewer, if it may subscribe to anything of this kind. */
-export const requireStream = (stream: EventStream | SampleStream, viewer: Viewer | null): Viewer =>
-  requirePermission(viewer, stream.permission);
+export const STREAMS: Streams<EventRecord, Sample, Viewer> = { vmChanged, operationChanged, migrationProgress, vmMetrics, hostMetrics };

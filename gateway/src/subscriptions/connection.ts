@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Viewer } from '@novacron/contracts';
+import type { RunningSubscription, Sink } from '@novacron/supergraph';
 import type { WebSocket } from 'ws';
 import { userAgentOf } from '../user-agent.ts';
 import type { Authenticated } from '../viewers.ts';
-import type { RunningSubscription, Sink } from './engine.ts';
+
 
 /** Close codes beside those of graphql-ws; its clients come back after each of them. */
 export const CLOSE = {

@@ -1,17 +1,14 @@
 import { DomainError, newId } from '@novacron/core';
-import type { RequestContext } from '@novacron/contracts';
+import type { RequestContext, Viewer } from '@novacron/contracts';
+import { encodeCursor, InvalidDocument, type RunningSubscription, type SubscriptionEngine, type SubscriptionPlanner } from '@novacron/supergraph';
 import { GraphQLError, type DocumentNode, type ExecutionArgs, type FormattedExecutionResult } from 'graphql';
 import type { OperationResult, ServerOptions, SubscribePayload } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { formatError } from '../errors.ts';
-import { encodeCursor } from '../events/cursor.ts';
 import type { EventHub } from '../events/hub.ts';
 import type { Graph } from '../graph.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { CLOSE, type Connection } from './connection.ts';
-import type { RunningSubscription, SubscriptionEngine } from './engine.ts';
-import { InvalidDocument } from './document.ts';
-import type { SubscriptionPlanner } from './plan.ts';
 
 /** What a ping may carry, as JSON: it is sent back. */
 const PING_LIMIT = 2 ** 10;
@@ -21,8 +18,8 @@ const OPERATIONS_LIMIT = 100;
 
 export interface ProtocolOptions {
   graph: Graph;
-  planner: SubscriptionPlanner;
-  engine: SubscriptionEngine;
+  planner: SubscriptionPlanner<RequestContext>;
+  engine: SubscriptionEngine<Viewer, RequestContext>;
   hub: EventHub;
   telemetry: Telemetry;
   logger: Logger;
@@ -54,7 +51,7 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       return { document: planned.document, start: () => graph.answer(request, context) };
     }
     const { subscription } = planned;
-    const running = engine.subscribe(subscription, variables ?? {}, context, connection.sink(id));
+    const running = engine.subscribe(subscription, variables ?? {}, viewer, connection.sink(id));
     connection.subscriptions.set(id, running);
     telemetry.operations.inc({ type: 'subscription', outcome: 'ok' });
     return { document: subscription.document, start: () => running };

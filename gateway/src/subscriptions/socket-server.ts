@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { DomainError } from '@novacron/core';
+import { encodeCursor } from '@novacron/supergraph';
 import type { Logger } from 'pino';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { encodeCursor } from '../events/cursor.ts';
 import type { EventHub } from '../events/hub.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Viewers } from '../viewers.ts';

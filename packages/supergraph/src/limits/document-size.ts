@@ -1,5 +1,7 @@
 import { GraphQLError, Kind, type DocumentNode, type SelectionSetNode } from 'graphql';
 
+/** More than any sensible operation has (the introspection of GraphiQL: 400); a parser's time is bounded by it. */
+export const MAX_TOKENS = 10_000;
 /** Fields of one operation, each as often as fragments repeat it. GraphiQL's introspection has 130, a plan of 2,000 takes a third of a second. */
 const FIELDS_LIMIT = 2_000;
 /** Fields inside one another; GraphiQL's introspection has 15. */

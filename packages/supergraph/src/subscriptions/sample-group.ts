@@ -1,22 +1,22 @@
-import type { EventHub } from '../events/hub.ts';
-import type { Sample, SampleFeed } from '../events/samples.ts';
-import type { SampleStream } from '../events/streams.ts';
+import type { Measured, SampleFeed } from './feed.ts';
 import { render, RENDERED_AT_ONCE, type Group, type GroupSubject, type Member, type Message } from './group.ts';
 import { OrderedPipeline } from './pipeline.ts';
+import type { SampleStreamOf } from './stream.ts';
 
 const INTERVAL_MS = { min: 1_000, max: 60_000, default: 5_000 } as const;
 /** Samples of different objects under way; one more is skipped, and its object's next one replaces it. */
 const BACKLOG = 10_000;
 
-export interface SampleGroupOptions {
-  subject: GroupSubject;
-  stream: SampleStream;
-  samples: SampleFeed;
-  hub: EventHub;
+export interface SampleGroupOptions<Sample extends Measured, Viewer, Context> {
+  subject: GroupSubject<Viewer, Context>;
+  stream: SampleStreamOf<Sample, Viewer>;
+  samples: SampleFeed<Sample>;
+  /** For cursors: whoever comes back with one is owed no sample, but what else has happened since. */
+  hub: { readonly position: number };
 }
 
 /** A group fed by samples: at most one of each object in an interval, the latest; of what is known, one at once. */
-export function createSampleGroup({ subject, stream, samples, hub }: SampleGroupOptions): Group {
+export function createSampleGroup<Sample extends Measured, Viewer, Context>({ subject, stream, samples, hub }: SampleGroupOptions<Sample, Viewer, Context>): Group {
   const { args, viewer } = subject;
   const asked = args['intervalMs'];
   const intervalMs = Math.min(INTERVAL_MS.max, Math.max(INTERVAL_MS.min, typeof asked === 'number' ? asked : INTERVAL_MS.default));

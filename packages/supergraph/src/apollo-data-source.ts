@@ -1,19 +1,18 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
-import type { RequestContext } from '@novacron/contracts';
-import type { DataSource } from '@novacron/transport';
 import { getOperationAST, Kind, parse, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
+import type { SubgraphSource } from './data-source.ts';
 
 type Variables = Record<string, unknown> | undefined;
 
 /** Our data source as Apollo's executor calls it. */
-export const toApolloDataSource = (source: DataSource): GraphQLDataSource => ({
+export const toApolloDataSource = <Context>(source: SubgraphSource<Context>): GraphQLDataSource => ({
   async process({ request, context }) {
     const { query = '', operationName, variables } = request;
     const result = await source.process({
       query,
       operationName,
       variables,
-      context: context as RequestContext, // the executor hands on what the operation was given
+      context: context as Context, // the executor hands on what the operation was given
     });
     return placeErrors(result, query, variables) as object; // Apollo's type of a result forbids null where GraphQL says null
   },

@@ -2,9 +2,7 @@ import { createHash } from 'node:crypto';
 import { buildOperationContext, executeQueryPlan, type ServiceMap } from '@apollo/gateway';
 import { operationFromDocument, Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner, type PlanNode, type QueryPlan } from '@apollo/query-planner';
-import type { RequestContext } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
-import type { DataSource } from '@novacron/transport';
 import {
   execute,
   getArgumentValues,
@@ -20,16 +18,16 @@ import {
 } from 'graphql';
 import type { Logger } from 'pino';
 import { toApolloDataSource } from '../apollo-data-source.ts';
-import { formatError, hideCompletion, withRequestId } from '../errors.ts';
-import { createEventsSchema, EVENTS_SUBGRAPH } from '../events/schema.ts';
-import type { StreamArguments } from '../events/streams.ts';
+import type { SubgraphSource } from '../data-source.ts';
+import type { Presentation } from '../presentation.ts';
 import { chooseOperation, InvalidDocument, readDocument } from './document.ts';
 import { cursorVariable, unconditionalRootField } from './root-field.ts';
+import type { StreamArguments } from './stream.ts';
 
 export type Variables = Readonly<Record<string, unknown>>;
 
 /** A subscription operation, parsed, validated and planned: everything that does not depend on who asks. */
-export interface PlannedSubscription {
+export interface PlannedSubscription<Context> {
   /** Equal for the same operation of the same document. */
   key: string;
   document: DocumentNode;
@@ -41,50 +39,55 @@ export interface PlannedSubscription {
   services: ReadonlySet<string>;
   /** The field's arguments as its schema coerces them; BAD_USER_INPUT as a GraphQLError. */
   argumentsOf(variables: Variables): StreamArguments;
-  /** One event -> one result, read with the rights of the context's viewer. Never rejects. */
-  run(value: object, variables: Variables, context: RequestContext): Promise<FormattedExecutionResult>;
+  /** One event -> one result, read with the rights of the context. Never rejects. */
+  run(value: object, variables: Variables, context: Context): Promise<FormattedExecutionResult>;
 }
 
 /** What a document asks for: a subscription, planned, or something that is executed once. */
-export type Planned = { subscription: PlannedSubscription } | { document: DocumentNode };
+export type Planned<Context> = { subscription: PlannedSubscription<Context> } | { document: DocumentNode };
 
-export interface SubscriptionPlanner {
+export interface SubscriptionPlanner<Context> {
   apiSchema: GraphQLSchema;
   /** Throws a GraphQLError, or InvalidDocument with several, each with its code. */
-  plan(query: string, operationName: string | null): Planned;
+  plan(query: string, operationName: string | null): Planned<Context>;
 }
 
 /** Clients use few distinct operations; this only bounds what a flood of odd ones can hold. */
 const CACHED_PLANS = 1_000;
 
+export interface SubscriptionPlannerOptions<Context> {
+  supergraphSdl: string;
+  /** Every subgraph that fills in what an event does not carry. */
+  dataSources: Readonly<Record<string, SubgraphSource<Context>>>;
+  /** The subgraph that streams: its name in the supergraph, and the schema that coerces what events carry. */
+  events: { name: string; schema: GraphQLSchema };
+  presentation: Presentation<Context>;
+  logger: Logger;
+}
+
 /** The planner of one supergraph. It keeps what it planned. */
-export function createSubscriptionPlanner(
-  supergraphSdl: string,
-  dataSources: Readonly<Record<string, DataSource>>,
-  logger: Logger,
-): SubscriptionPlanner {
+export function createSubscriptionPlanner<Context>({ supergraphSdl, dataSources, events, presentation, logger }: SubscriptionPlannerOptions<Context>): SubscriptionPlanner<Context> {
   const supergraph = Supergraph.build(supergraphSdl);
   const planner = new QueryPlanner(supergraph);
   const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
   const internalApi = supergraph.apiSchema();
   const apiSchema = internalApi.toGraphQLJSSchema();
-  const eventsSchema = createEventsSchema();
-  const plans = new Map<string, Planned>();
+  const plans = new Map<string, Planned<Context>>();
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
   const services: ServiceMap = Object.fromEntries(
     Object.entries(dataSources).map(([name, source]) => [name, toApolloDataSource(source)]),
   );
 
-  function planSubscription(key: string, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription {
+  function planSubscription(key: string, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription<Context> {
     const rootField = unconditionalRootField(document, operation);
     const name = operation.name?.value;
     const { node } = planner.buildQueryPlan(operationFromDocument(internalApi, document, name === undefined ? {} : { operationName: name }));
-    if (node?.kind !== 'Subscription' || node.primary.serviceName !== EVENTS_SUBGRAPH) {
+    if (node?.kind !== 'Subscription' || node.primary.serviceName !== events.name) {
       throw new DomainError('INTERNAL', `The planner has no subscription for ${rootField.name.value}.`);
     }
     const { primary, rest } = node;
-    const event = readPrimary(primary.operation, eventsSchema);
+    const event = readPrimary(primary.operation, events.schema);
     const queryPlan: QueryPlan = { kind: 'QueryPlan', node: { kind: 'Sequence', nodes: [primary, ...(rest === undefined ? [] : [rest])] } };
     const operationContext = buildOperationContext({ schema: apiSchema, operationDocument: document, ...(name === undefined ? {} : { operationName: name }) });
 
@@ -97,16 +100,16 @@ export function createSubscriptionPlanner(
       argumentsOf(variables) {
         const coerced = getVariableValues(apiSchema, operation.variableDefinitions ?? [], variables);
         if (coerced.errors) throw new InvalidDocument(coerced.errors);
-        const own = getVariableValues(eventsSchema, event.operation.variableDefinitions ?? [], variables);
+        const own = getVariableValues(events.schema, event.operation.variableDefinitions ?? [], variables);
         if (own.errors) throw new InvalidDocument(own.errors);
         return getArgumentValues(event.definition, event.field, own.coerced);
       },
       run: (value, variables, context) =>
-        withRequestId(context.requestId, async () => {
+        presentation.inRequest(context, async () => {
           const source = {
             process: async ({ request }: { request: { variables?: Record<string, unknown> } }) =>
               execute({
-                schema: eventsSchema,
+                schema: events.schema,
                 document: event.document,
                 rootValue: { [event.field.name.value]: value },
                 variableValues: request.variables ?? {},
@@ -115,17 +118,17 @@ export function createSubscriptionPlanner(
           try {
             const result = await executeQueryPlan(
               queryPlan,
-              { ...services, [EVENTS_SUBGRAPH]: source },
+              { ...services, [events.name]: source },
               // The executor reads no more than this of Apollo Server's request context.
               { request: { query: '', variables }, context, logger: quiet, metrics: {} } as unknown as Parameters<typeof executeQueryPlan>[2],
               operationContext,
               supergraphSchema,
               internalApi,
             );
-            const errors = result.errors?.map((error) => formatError(error, logger));
-            return hideCompletion({ data: result.data ?? null, ...(errors ? { errors } : {}), extensions: result.extensions ?? {} }, logger);
+            const errors = result.errors?.map((error) => presentation.error(error));
+            return presentation.result({ data: result.data ?? null, ...(errors ? { errors } : {}), extensions: result.extensions ?? {} });
           } catch (thrown) {
-            return { data: null, errors: [formatError(thrown, logger)] };
+            return { data: null, errors: [presentation.error(thrown)] };
           }
         }),
     };

@@ -1,16 +1,13 @@
 import { DomainError } from '@novacron/core';
-import type { RequestContext } from '@novacron/contracts';
-import type { EventLog } from '@novacron/events';
-import { decodeCursor } from '../events/cursor.ts';
-import type { EventHub } from '../events/hub.ts';
-import type { SampleFeed } from '../events/samples.ts';
-import { requireStream, STREAMS } from '../events/streams.ts';
-import type { Telemetry } from '../telemetry.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { decodeCursor } from './cursor.ts';
 import { createEventGroup } from './event-group.ts';
+import type { EventHistory, EventHub, LoggedEvent, Measured, SampleFeed } from './feed.ts';
 import type { Group, GroupSubject, Member, Message } from './group.ts';
+import type { SubscriptionMetrics } from './metrics.ts';
 import type { PlannedSubscription, Variables } from './plan.ts';
 import { createSampleGroup } from './sample-group.ts';
-import { groupKey } from './scope.ts';
+import type { Streams } from './stream.ts';
 
 /** Where a subscription's messages go. */
 export interface Sink {
@@ -27,36 +24,44 @@ export interface RunningSubscription extends AsyncIterableIterator<never, undefi
   return(): Promise<IteratorReturnResult<undefined>>;
 }
 
-export interface SubscriptionEngine {
+export interface SubscriptionEngine<Viewer, Context> {
   /**
    * Prepares a subscription; it begins when it is first iterated. Throws what forbids it: UNAUTHENTICATED, FORBIDDEN,
    * BAD_USER_INPUT. While it runs it may fail with CURSOR_EXPIRED or UNAVAILABLE.
    */
-  subscribe(subscription: PlannedSubscription, variables: Variables, context: RequestContext, sink: Sink): RunningSubscription;
+  subscribe(subscription: PlannedSubscription<Context>, variables: Variables, viewer: Viewer | null, sink: Sink): RunningSubscription;
 }
 
-export interface EngineOptions {
-  hub: EventHub;
-  log: EventLog;
-  samples: SampleFeed;
-  telemetry: Telemetry;
+export interface EngineOptions<Event extends LoggedEvent, Sample extends Measured, Viewer, Context> {
+  hub: EventHub<Event>;
+  history: EventHistory<Event>;
+  samples: SampleFeed<Sample>;
+  streams: Streams<Event, Sample, Viewer>;
+  /** A context for one execution on the viewer's behalf. */
+  contextOf(viewer: Viewer): Context;
+  /** JSON that is equal for viewers whom these subgraphs, and the streams, answer alike. */
+  rightsOf(viewer: Viewer, services: ReadonlySet<string>): unknown;
+  metrics: SubscriptionMetrics;
 }
 
 /** Holds one group for all subscriptions that get the same messages, as long as there is one. */
-export function createSubscriptionEngine({ hub, log, samples, telemetry }: EngineOptions): SubscriptionEngine {
+export function createSubscriptionEngine<Event extends LoggedEvent, Sample extends Measured, Viewer, Context>(
+  options: EngineOptions<Event, Sample, Viewer, Context>,
+): SubscriptionEngine<Viewer, Context> {
+  const { hub, history, samples, streams, contextOf, rightsOf, metrics } = options;
   const groups = new Map<string, { group: Group; holders: number }>();
 
-  function hold(key: string, subject: GroupSubject): Group {
+  function hold(key: string, subject: GroupSubject<Viewer, Context>): Group {
     const known = groups.get(key);
     if (known !== undefined) {
       known.holders += 1;
       return known.group;
     }
-    const stream = STREAMS[subject.subscription.field];
+    const stream = streams[subject.subscription.field];
     if (stream === undefined) throw new DomainError('INTERNAL', `Nothing feeds ${subject.subscription.field}.`);
     const group =
       stream.source === 'events'
-        ? createEventGroup({ subject, stream, hub, log, telemetry })
+        ? createEventGroup({ subject, stream, hub, history, metrics })
         : createSampleGroup({ subject, stream, samples, hub });
     groups.set(key, { group, holders: 1 });
     return group;
@@ -71,12 +76,18 @@ export function createSubscriptionEngine({ hub, log, samples, telemetry }: Engin
     held.group.close();
   }
 
+  /** Equal for subscriptions that get the same messages: same operation, same variables, same rights. */
+  function groupKey({ key, cursorVariable, services }: PlannedSubscription<Context>, variables: Variables, viewer: Viewer): string {
+    const relevant = Object.fromEntries(Object.entries(variables).filter(([name]) => name !== cursorVariable));
+    return canonicalJson([key, relevant, rightsOf(viewer, services)]);
+  }
+
   return {
-    subscribe(subscription, variables, context, sink) {
+    subscribe(subscription, variables, stranger, sink) {
       const { field } = subscription;
-      const stream = STREAMS[field];
+      const stream = streams[field];
       if (stream === undefined) throw new DomainError('INTERNAL', `Nothing feeds ${field}.`);
-      const viewer = requireStream(stream, context.viewer);
+      const viewer = stream.admit(stranger);
       const args = subscription.argumentsOf(variables);
       const after = args['after'] == null ? null : decodeCursor(String(args['after']));
       const key = groupKey(subscription, variables, viewer);
@@ -93,12 +104,12 @@ export function createSubscriptionEngine({ hub, log, samples, telemetry }: Engin
         if (group !== null) {
           group.detach(member);
           release(key);
-          telemetry.subscriptions.dec({ field });
+          metrics.ended(field);
         }
         sink.ended();
         settle();
       }
-      const count = () => telemetry.delivered.inc({ field });
+      const count = () => metrics.delivered(field);
       const member: Member = {
         floor: hub.position,
         get ended() {
@@ -125,8 +136,8 @@ export function createSubscriptionEngine({ hub, log, samples, telemetry }: Engin
         },
         next() {
           if (group === null && !ended) {
-            group = hold(key, { subscription, variables, args, viewer });
-            telemetry.subscriptions.inc({ field });
+            group = hold(key, { subscription, variables, args, viewer, contextOf });
+            metrics.began(field);
             group.attach(member, after).then(() => (live = true), member.fail);
           }
           return end.promise;

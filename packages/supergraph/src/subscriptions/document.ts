@@ -1,6 +1,5 @@
 import { getOperationAST, GraphQLError, parse, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
-import { refuseOversized } from '../document-size.ts';
-import { MAX_TOKENS } from '../graph.ts';
+import { MAX_TOKENS, refuseOversized } from '../limits/document-size.ts';
 
 /** What is wrong with a document or its variables: several things at once. */
 export class InvalidDocument extends Error {

@@ -1,8 +1,6 @@
-import { newId } from '@novacron/core';
-import type { Viewer } from '@novacron/contracts';
-import type { StreamArguments } from '../events/streams.ts';
-import { encodeCursor } from '../events/cursor.ts';
+import { encodeCursor } from './cursor.ts';
 import type { PlannedSubscription, Variables } from './plan.ts';
+import type { StreamArguments } from './stream.ts';
 
 /** One message for all members of a group: the payload as it goes over the wire. */
 export interface Message {
@@ -34,17 +32,19 @@ export interface Group {
 }
 
 /** What distinguishes one group from another. */
-export interface GroupSubject {
-  subscription: PlannedSubscription;
+export interface GroupSubject<Viewer, Context> {
+  subscription: PlannedSubscription<Context>;
   variables: Variables;
   args: StreamArguments;
   /** Any one member's: all of them have the same rights. */
   viewer: Viewer;
+  /** A context for one execution on the viewer's behalf. */
+  contextOf(viewer: Viewer): Context;
 }
 
 /** Runs the subscription for one value and writes the result down, with the cursor that every message carries. */
-export async function render({ subscription, variables, viewer }: GroupSubject, value: object, position: number): Promise<Message> {
-  const { extensions, ...result } = await subscription.run(value, variables, { viewer, requestId: newId(), address: null, userAgent: null });
+export async function render<Viewer, Context>({ subscription, variables, viewer, contextOf }: GroupSubject<Viewer, Context>, value: object, position: number): Promise<Message> {
+  const { extensions, ...result } = await subscription.run(value, variables, contextOf(viewer));
   return { position, payload: JSON.stringify({ ...result, extensions: { ...extensions, cursor: encodeCursor(position) } }) };
 }
 

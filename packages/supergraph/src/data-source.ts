@@ -1,0 +1,18 @@
+import type { FormattedExecutionResult } from 'graphql';
+
+/** One GraphQL operation for one subgraph. What travels with it besides is the gateway's own. */
+export interface SubgraphRequest<Context> {
+  query: string;
+  operationName?: string | undefined;
+  variables?: Record<string, unknown> | undefined;
+  context: Context;
+}
+
+/**
+ * Where a subgraph is asked, wherever it runs. `process` never rejects: what went wrong stands in the result's errors,
+ * each with a code.
+ */
+export interface SubgraphSource<Context> {
+  readonly name: string;
+  process(request: SubgraphRequest<Context>): Promise<FormattedExecutionResult>;
+}
