@@ -22,6 +22,7 @@ export {
   requireViewer,
   ROLES,
   seesTenant,
+  tenantFor,
   tenantsWith,
   type Permission,
   type RequestContext,

@@ -1,4 +1,4 @@
-import { DomainError, type SessionId, type TenantId, type UserId } from '@novacron/core';
+import { DomainError, parseId, type SessionId, type TenantId, type UserId } from '@novacron/core';
 
 /**
  * Who may do what. A role is held in a tenant; `platform_admin` reaches every tenant and the fleet
@@ -138,4 +138,18 @@ export function requireInTenant(viewer: Viewer | null, permission: Permission, t
   const known = requireViewer(viewer);
   if (!seesTenant(known, tenantId)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, field === undefined ? {} : { field });
   return requirePermission(known, permission, tenantId);
+}
+
+/** The tenant that something new is for: the one named, else the viewer's only one. NOT_FOUND, FORBIDDEN, BAD_USER_INPUT (tenantId). */
+export function tenantFor(viewer: Viewer, tenantId: string | null | undefined, what: string): TenantId {
+  const field = 'tenantId';
+  if (tenantId != null) {
+    const id = parseId<TenantId>(tenantId, 'tenant', field);
+    if (!seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field });
+    return id;
+  }
+  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
+  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
+  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', `You are in several tenants: say which one the ${what} is for.`, { field });
+  return only;
 }

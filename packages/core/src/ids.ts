@@ -28,9 +28,9 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** True for anything that could be one of our ids; what could not is simply not found. */
 export const isId = (value: string): boolean => UUID.test(value);
 
-/** The id that a client sent, or NOT_FOUND: a string that is no id names nothing. */
-export function parseId<T extends string>(value: string | number, what: string): T {
+/** The id that a client sent, or NOT_FOUND: a string that is no id names nothing. `field`: of the input that it came in. */
+export function parseId<T extends string>(value: string | number, what: string, field?: string): T {
   const text = String(value);
-  if (!isId(text)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`);
+  if (!isId(text)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, field === undefined ? {} : { field });
   return text.toLowerCase() as T; // a brand exists only for the compiler
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
-import { checkIdempotencyKey, DomainError, isId, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
+import { checkIdempotencyKey, DomainError, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
 import { claimIdempotencyKey, requestCancel, type Bell } from '@novacron/operations';
 import { beginMigration, newMigrationIds } from './begin-migration.ts';
 import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
@@ -23,21 +23,15 @@ export interface Accepted {
   bell: Bell | null;
 }
 
-/** An id that is none names nothing: NOT_FOUND, with the field. */
-function idOf<T extends string>(text: string, what: string, field: string): T {
-  if (!isId(text)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, { field });
-  return parseId<T>(text, what);
-}
-
 /**
  * Accepts a migration. Asked again while the VM is on its way to the same host, it answers the migration that is under way.
  */
 export function migrateVm(database: Database, { viewer, requestId }: RequestContext, input: MigrateVmInput): Promise<Accepted> {
   const { userId } = requireViewer(viewer);
-  const vmId = idOf<VmId>(input.vmId, 'VM', 'vmId');
+  const vmId = parseId<VmId>(input.vmId, 'VM', 'vmId');
   const wanted = {
     vmId,
-    hostId: input.hostId == null ? null : idOf<HostId>(input.hostId, 'host', 'hostId'),
+    hostId: input.hostId == null ? null : parseId<HostId>(input.hostId, 'host', 'hostId'),
     mode: checkMode(input.mode),
     copyStorage: input.copyStorage ?? false,
     bandwidthBytesPerSecond: checkBandwidth(input.bandwidthBytesPerSecond),

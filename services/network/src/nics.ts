@@ -5,7 +5,7 @@ import { inTransaction, type Database, type Tx } from './database.ts';
 import { findVm, holdNic, holdVm } from './doors.ts';
 import { withGroups, type NicWithGroups } from './loaders.ts';
 import { DROP_NIC, HOLD_DETACH, HOLD_NIC, MAKE_NIC } from './operations/nics.ts';
-import { idOf, operationOf, type Accepted } from './requests.ts';
+import { operationOf, type Accepted } from './requests.ts';
 import { checkAddress, checkMac, LIMITS } from './rules.ts';
 import { planFilters } from './security-groups.ts';
 
@@ -23,7 +23,7 @@ const FROM = ['STOPPED', 'RUNNING', 'PAUSED', 'CRASHED'] as const;
 /** The tenant's own groups, locked against their deletion. NOT_FOUND, BAD_USER_INPUT (securityGroupIds). */
 async function setGroups(tx: Tx, nicId: string, tenantId: string, ids: readonly string[]): Promise<void> {
   const field = 'securityGroupIds';
-  const wanted = [...new Set(ids.map((id) => idOf<SecurityGroupId>(id, 'security group', field)))].toSorted();
+  const wanted = [...new Set(ids.map((id) => parseId<SecurityGroupId>(id, 'security group', field)))].toSorted();
   const { most } = LIMITS.groupsOfNic;
   if (wanted.length > most) throw new DomainError('BAD_USER_INPUT', `A NIC has at most ${most} security groups.`, { field });
   const known = await tx.$queryRaw<{ id: string }[]>`SELECT id FROM security_group WHERE id = ANY (${wanted}::uuid[]) AND tenant_id = ${tenantId}::uuid ORDER BY id FOR SHARE`;
@@ -37,8 +37,8 @@ const readNic = (tx: Tx, id: string): Promise<NicWithGroups> => tx.nic.findUniqu
 /** Gives a VM a NIC, live where it runs. */
 export function attachNic(database: Database, context: RequestContext, input: AttachNicInput): Promise<Accepted<NicWithGroups>> {
   requireViewer(context.viewer);
-  const vmId = idOf<VmId>(input.vmId, 'VM', 'vmId');
-  const networkId = idOf<NetworkId>(input.networkId, 'network', 'networkId');
+  const vmId = parseId<VmId>(input.vmId, 'VM', 'vmId');
+  const networkId = parseId<NetworkId>(input.networkId, 'network', 'networkId');
   const mac = input.mac == null ? null : checkMac(input.mac);
   const address = input.address == null ? null : checkAddress(input.address);
   return inTransaction(database, async (tx) => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { checkIdempotencyKey, DomainError, isId, type OperationId, type TenantId } from '@novacron/core';
+import { requireViewer, type RequestContext } from '@novacron/contracts';
+import { checkIdempotencyKey, type OperationId } from '@novacron/core';
 import { claimIdempotencyKey, type Bell, type NewOperation } from '@novacron/operations';
 import type { Tx } from './database.ts';
 
@@ -9,25 +9,6 @@ export interface Accepted<Row> {
   row: Row;
   operationId: OperationId;
   bell: Bell | null;
-}
-
-/** An id of the input, or NOT_FOUND with its field. */
-export function idOf<T extends string>(value: string, what: string, field: string): T {
-  if (!isId(value)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, { field });
-  return value.toLowerCase() as T; // a brand exists only for the compiler
-}
-
-/** The tenant that something new is for: the one named, else the viewer's only one. */
-export function tenantFor(viewer: Viewer, tenantId: string | null | undefined, what: string): TenantId {
-  if (tenantId != null) {
-    const id = idOf<TenantId>(tenantId, 'tenant', 'tenantId');
-    if (!seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
-    return id;
-  }
-  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
-  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
-  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', `You are in several tenants: say which one the ${what} is for.`, { field: 'tenantId' });
-  return only;
 }
 
 export const operationOf = (

@@ -1,7 +1,6 @@
 import { requirePermission, type RequestContext } from '@novacron/contracts';
-import { checkName, checkText, DomainError, newId, type HostId, type OperationId, type PoolId } from '@novacron/core';
+import { checkName, checkText, DomainError, newId, parseId, type HostId, type OperationId, type PoolId } from '@novacron/core';
 import { submit, type Bell } from '@novacron/operations';
-import { idOf } from './create-volume.ts';
 import { inTransaction, type Database, type PoolRow, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planPool } from './operations/pool.ts';
@@ -29,7 +28,7 @@ export async function createStoragePool(database: Database, { viewer, requestId 
   const { userId } = requirePermission(viewer, 'pool:create');
   const shared = input.shared ?? false;
   const checked = { name: checkName(input.name), path: checkPath(input.path), tier: checkText(input.tier ?? 'standard', 'tier', TIER_LENGTH), shared };
-  const hostIds = [...new Set(input.hostIds.map((id) => idOf(id, 'host', 'hostIds') as HostId))]; // a brand exists only for the compiler
+  const hostIds = [...new Set(input.hostIds.map((id) => parseId<HostId>(id, 'host', 'hostIds')))];
   if (hostIds.length === 0 || hostIds.length > LIMITS.hosts.most) throw new DomainError('BAD_USER_INPUT', `A storage pool has 1 to ${LIMITS.hosts.most} hosts.`, { field: 'hostIds' });
   if (!shared && hostIds.length > 1) {
     throw new DomainError('BAD_USER_INPUT', 'Several hosts have one pool only if they share it: say so, or make a pool of this name for each of them.', { field: 'hostIds' });

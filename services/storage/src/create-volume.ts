@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
-import { checkIdempotencyKey, checkName, DomainError, isId, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
+import { requirePermission, requireViewer, tenantFor, type RequestContext, type Viewer } from '@novacron/contracts';
+import { checkIdempotencyKey, checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
 import { claimIdempotencyKey, submit } from '@novacron/operations';
 import type { Secrets } from '@novacron/secrets';
 import type { Accepted } from './change-volume.ts';
@@ -37,25 +37,6 @@ interface CheckedInput {
 
 type Source = SnapshotRow & { volume: VolumeRow };
 
-/** The tenant that something new is for: the one named, else the viewer's only one. */
-export function tenantFor(viewer: Viewer, tenantId: string | null | undefined, what: string): TenantId {
-  if (tenantId != null) {
-    const id = tenantId.toLowerCase() as TenantId; // a brand exists only for the compiler
-    if (!isId(id) || !seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
-    return id;
-  }
-  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
-  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
-  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', `You are in several tenants: say which one the ${what} is for.`, { field: 'tenantId' });
-  return only;
-}
-
-/** An id of the input, or NOT_FOUND with its field. */
-export function idOf(value: string, what: string, field: string): string {
-  if (!isId(value)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, { field });
-  return parseId(value, what);
-}
-
 function checkInput(viewer: Viewer, input: CreateVolumeInput): CheckedInput {
   const tenantId = tenantFor(viewer, input.tenantId, 'volume');
   requirePermission(viewer, 'volume:create', tenantId);
@@ -63,10 +44,10 @@ function checkInput(viewer: Viewer, input: CreateVolumeInput): CheckedInput {
   return {
     name: checkName(input.name),
     size: input.size == null ? null : checkSize(Number(input.size)),
-    poolId: input.poolId == null ? null : idOf(input.poolId, 'storage pool', 'poolId'),
+    poolId: input.poolId == null ? null : parseId(input.poolId, 'storage pool', 'poolId'),
     format: checkFormat(input.format ?? 'qcow2'),
     encrypted: input.encrypted ?? null,
-    snapshotId: input.snapshotId == null ? null : idOf(input.snapshotId, 'snapshot', 'snapshotId'),
+    snapshotId: input.snapshotId == null ? null : parseId(input.snapshotId, 'snapshot', 'snapshotId'),
     tenantId,
   };
 }

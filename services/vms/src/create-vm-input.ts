@@ -1,5 +1,5 @@
-import { checkCloudInit, requirePermission, seesTenant, type CloudInit, type CloudInitInput, type Viewer } from '@novacron/contracts';
-import { checkName, DomainError, isId, type TenantId } from '@novacron/core';
+import { checkCloudInit, requirePermission, tenantFor, type CloudInit, type CloudInitInput, type Viewer } from '@novacron/contracts';
+import { checkName, DomainError, parseId, type TenantId } from '@novacron/core';
 import { STRATEGIES, type PlacementRequest, type Strategy } from '@novacron/placement';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
 import { checkCmdline, checkLabel, checkMemory, checkTags, checkVcpus } from './rules.ts';
@@ -54,26 +54,6 @@ const MIB = 2 ** 20;
 /** What a VM has of each, at most: more is more than a guest finds places for. */
 const MOST = { volumes: 16, networks: 8 } as const;
 
-
-/** An id of the input, or NOT_FOUND with its field. */
-function idOf(value: string, what: string, field: string): string {
-  if (!isId(value)) throw new DomainError('NOT_FOUND', `There is no ${what} with this id.`, { field });
-  return value.toLowerCase();
-}
-
-/** The tenant that a new VM is for: the one named, else the viewer's only one. */
-function tenantFor(viewer: Viewer, tenantId: string | null | undefined): TenantId {
-  if (tenantId != null) {
-    const id = idOf(tenantId, 'tenant', 'tenantId') as TenantId; // a brand exists only for the compiler
-    if (!seesTenant(viewer, id)) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
-    return id;
-  }
-  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
-  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
-  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', 'You are in several tenants: say which one the VM is for.', { field: 'tenantId' });
-  return only;
-}
-
 function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): PlacementRequest {
   const { hostId, strategy, affinity, antiAffinity, requireLabels } = input.placement ?? {};
   const wanted = (strategy ?? 'SPREAD').toUpperCase();
@@ -88,16 +68,16 @@ function checkPlacement(input: CreateVmInput, vcpus: number, memory: number): Pl
     vcpus,
     memory,
     strategy: known,
-    hostId: hostId == null ? undefined : idOf(hostId, 'host', 'placement.hostId'),
-    affinity: affinity?.map((id) => idOf(id, 'VM', 'placement.affinity')),
-    antiAffinity: antiAffinity?.map((id) => idOf(id, 'VM', 'placement.antiAffinity')),
+    hostId: hostId == null ? undefined : parseId(hostId, 'host', 'placement.hostId'),
+    affinity: affinity?.map((id) => parseId(id, 'VM', 'placement.affinity')),
+    antiAffinity: antiAffinity?.map((id) => parseId(id, 'VM', 'placement.antiAffinity')),
     requireLabels: isObject ? (requireLabels as Record<string, unknown>) : undefined, // just checked to be an object
   };
 }
 
 function idsOf(values: readonly string[], what: string, field: string, most: number): string[] {
   if (values.length > most) throw new DomainError('BAD_USER_INPUT', `A VM has at most ${most} of these.`, { field });
-  return values.map((value) => idOf(value, what, field));
+  return values.map((value) => parseId(value, what, field));
 }
 
 function checkBoot({ kernel: boot, imageId, volumes }: CreateVmInput, bootDirectories: readonly string[]): KernelBoot | null {
@@ -122,12 +102,12 @@ function checkDisks({ imageId, bootDiskSize, volumes }: CreateVmInput): Pick<Che
   }
   const ids = idsOf(volumes ?? [], 'volume', 'volumes', MOST.volumes);
   if (new Set(ids).size < ids.length) throw new DomainError('BAD_USER_INPUT', 'A volume is attached once.', { field: 'volumes' });
-  return { imageId: imageId == null ? null : idOf(imageId, 'image', 'imageId'), bootDiskSize: bootDiskSize ?? null, volumes: ids };
+  return { imageId: imageId == null ? null : parseId(imageId, 'image', 'imageId'), bootDiskSize: bootDiskSize ?? null, volumes: ids };
 }
 
 /** What was sent, checked and completed. BAD_USER_INPUT with the field at fault. */
 export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories: readonly string[]): CheckedInput {
-  const tenantId = tenantFor(viewer, input.tenantId);
+  const tenantId = tenantFor(viewer, input.tenantId, 'VM');
   requirePermission(viewer, 'vm:create', tenantId);
   const name = checkName(input.name);
   const vcpus = checkVcpus(input.vcpus ?? DEFAULTS.vcpus);

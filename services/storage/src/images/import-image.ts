@@ -1,4 +1,4 @@
-import { isPlatformAdmin, requirePermission, requireViewer, seesTenant, type RequestContext, type Viewer } from '@novacron/contracts';
+import { isPlatformAdmin, requirePermission, requireViewer, tenantFor, type RequestContext, type Viewer } from '@novacron/contracts';
 import { checkName, DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId, type UserId } from '@novacron/core';
 import { submit, type Bell } from '@novacron/operations';
 import { inTransaction, type Database, type Tx } from '../database.ts';
@@ -36,14 +36,7 @@ export function ownerFor(viewer: Viewer, { tenantId, public: isPublic }: NewImag
     if (!isPlatformAdmin(viewer)) throw new DomainError('FORBIDDEN', 'Only administrators of the platform make public images.', { field: 'public' });
     return null;
   }
-  if (tenantId != null) {
-    if (!isId(tenantId) || !seesTenant(viewer, tenantId.toLowerCase())) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
-    return tenantId.toLowerCase() as TenantId; // a brand exists only for the compiler
-  }
-  const [only, ...others] = new Set(viewer.roles.map((held) => held.tenantId));
-  if (only === undefined) throw new DomainError('FORBIDDEN', 'You are in no tenant.');
-  if (others.length > 0) throw new DomainError('BAD_USER_INPUT', 'You are in several tenants: say which one the image is for.', { field: 'tenantId' });
-  return only;
+  return tenantFor(viewer, tenantId, 'image');
 }
 
 /** The columns of a new image, checked. UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, BAD_USER_INPUT. */
