@@ -1,0 +1,2 @@
+export { failSpan, inSpan, type SpanDescription } from './span.ts';
+export { carryTrace, inCarriedTrace, type TraceCarrier } from './trace-carrier.ts';

@@ -1,0 +1,35 @@
+import { context, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api';
+import { DomainError } from '@novacron/core';
+
+/** Until a provider is registered (app/src/tracing), everything here comes down to reading one variable. */
+const tracer = trace.getTracer('novacron');
+
+export interface SpanDescription {
+  /** INTERNAL unless told. */
+  kind?: SpanKind;
+  /** Ids and names, never what a client has sent. */
+  attributes?: Attributes;
+}
+
+/**
+ * Runs a part of the work that the current trace is about. Begins no trace: what nobody traces runs as it is, and so
+ * does what outlives the span that it was begun in, as a loop does that a request has started.
+ */
+export async function inSpan<Result>(name: string, { kind = SpanKind.INTERNAL, attributes = {} }: SpanDescription, run: () => Promise<Result>): Promise<Result> {
+  const parent = trace.getSpan(context.active());
+  if (parent === undefined || !(parent.isRecording() || parent.spanContext().isRemote)) return run();
+  const span = tracer.startSpan(name, { kind, attributes });
+  try {
+    return await context.with(trace.setSpan(context.active(), span), run);
+  } catch (error) {
+    failSpan(DomainError.from(error).code, span);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** Marks a span, the current one unless told, as failed: with a code, since a message may hold what a client has sent. */
+export function failSpan(code: string, span: Span | undefined = trace.getActiveSpan()): void {
+  span?.setAttribute('error.type', code).setStatus({ code: SpanStatusCode.ERROR });
+}
