@@ -66,7 +66,7 @@ export type { NetworkFilters } from './network-filters.ts';
 export type { DhcpLease, Networks, NetworkUpdate } from './networks.ts';
 export type { HostNode, NodeInfo } from './node.ts';
 export type { PoolInfo, Pools, PoolState } from './pools.ts';
-export type { CallOptions } from './rpc-channel.ts';
+export { CALL_CHANNEL, type CallNotice, type CallOptions } from './rpc-channel.ts';
 export type { Secrets } from './secrets.ts';
 export type {
   AddressType,

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import type { Duplex } from 'node:stream';
 import type { CloseReason } from './errors.ts';
 import { ConnectionLost, LibvirtError, ProtocolError } from './errors.ts';
@@ -28,6 +29,19 @@ export interface CallOptions {
   /** How long the answer may take, waiting for a free slot included. */
   deadlineMs?: number;
 }
+
+/** The channel of node:diagnostics_channel on which every call is told of, as a {@link CallNotice}, in its caller's async context. */
+export const CALL_CHANNEL = 'novacron.libvirt.call';
+
+/** A call that has just been made. */
+export interface CallNotice {
+  /** Such as `DOMAIN_CREATE_WITH_FLAGS`. */
+  readonly procedure: string;
+  /** Settles with the call; it rejects with a ClientError. */
+  readonly outcome: Promise<unknown>;
+}
+
+const calls = channel(CALL_CHANNEL);
 
 /** Keep-alive's two messages. Source: libvirt 9.0.0 src/rpc/virkeepaliveprotocol.x. */
 const KEEPALIVE_MESSAGE = { PING: 1, PONG: 2 } as const;
@@ -87,6 +101,7 @@ export class RpcChannel {
     const typedCall = new RpcCall(procedure, args, options?.deadlineMs ?? this.#defaultDeadlineMs, onResult);
     const call = typedCall as unknown as RpcCall; // the queue needs no types
     this.#waiting.add(call);
+    if (calls.hasSubscribers) calls.publish({ procedure: procedure.name, outcome: call.promise } satisfies CallNotice);
     this.#sendWaiting();
     try {
       return await typedCall.promise;

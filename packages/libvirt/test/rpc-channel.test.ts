@@ -1,8 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { eventually } from '@novacron/testkit';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { MESSAGE_TYPE } from '../src/frame.ts';
-import type { Connection } from '../src/index.ts';
-import { connect, ConnectionLost, DeadlineExceeded, InvalidRequest, LibvirtError } from '../src/index.ts';
+import type { CallNotice, Connection } from '../src/index.ts';
+import { CALL_CHANNEL, connect, ConnectionLost, DeadlineExceeded, InvalidRequest, LibvirtError } from '../src/index.ts';
 import { LIMIT } from '../src/limits.ts';
 import { PROCEDURES } from '../src/procedures.ts';
 import type { FakeDaemon } from './fake-daemon.ts';
@@ -46,6 +48,24 @@ describe('calls', () => {
     expect(error).toMatchObject({ code: 55, domain: 10, level: 2, procedure: 'CONNECT_GET_HOSTNAME', message: 'domain is not running' });
     expect((error as LibvirtError).is('OPERATION_INVALID')).toBe(true); // an instance, as just seen
     expect((error as Error).stack).toContain('Connection.hostname'); // the caller, not the socket
+  });
+
+  it('are told of where they are made, with what comes of them', async () => {
+    const { daemon, held } = await holding(connectGetHostname);
+    const connection = await daemon.connect();
+    const caller = new AsyncLocalStorage<string>();
+    const told: [unknown, string | undefined, CallNotice][] = [];
+    const listen = (notice: unknown) => void told.push([caller.getStore(), (notice as CallNotice).procedure, notice as CallNotice]); // as documented
+    subscribe(CALL_CHANNEL, listen);
+    onTestFinished(() => void unsubscribe(CALL_CHANNEL, listen));
+    const calls = caller.run('mine', () => [connection.hostname(), failure(connection.hostname())]);
+    await eventually('both calls', () => held.length === 2);
+    daemon.client.reply(held[0]!, connectGetHostname, { hostname: 'h' }); // just waited for
+    daemon.client.refuse(held[1]!, 55, 'no');
+    await Promise.all(calls);
+    expect(told.map(([where, procedure]) => [where, procedure])).toEqual([['mine', 'CONNECT_GET_HOSTNAME'], ['mine', 'CONNECT_GET_HOSTNAME']]);
+    await expect(told[0]?.[2].outcome).resolves.toEqual({ hostname: 'h' });
+    await expect(told[1]?.[2].outcome).rejects.toMatchObject({ code: 55 });
   });
 
   it('hold their slot beyond their deadline, until the late answer is dropped', async () => {
