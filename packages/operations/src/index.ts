@@ -1,10 +1,10 @@
+export { firstResult, operationOf, ringFor, type AcceptedOperation } from './accept.ts';
 export { createBells, queueName, type Bells } from './bells.ts';
 export { fromDatabase, isPassing, StaleClaim } from './database-errors.ts';
 export { callDoor, passDoor, readDoor } from './doors.ts';
 export {
   chargeQuota,
   childrenOf,
-  claimIdempotencyKey,
   claimStep,
   emit,
   failStep,

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
-import { checkIdempotencyKey, DomainError, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
-import { claimIdempotencyKey, requestCancel, type Bell } from '@novacron/operations';
+import { DomainError, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
+import { firstResult, requestCancel, type AcceptedOperation } from '@novacron/operations';
 import { beginMigration, newMigrationIds } from './begin-migration.ts';
 import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
 import { findVm } from './neighbours.ts';
@@ -17,17 +16,15 @@ export interface MigrateVmInput {
   idempotencyKey?: string | null | undefined;
 }
 
-export interface Accepted {
+export interface Accepted extends Pick<AcceptedOperation, 'bell'> {
   migration: MigrationRow;
-  /** To be rung once the transaction has committed. */
-  bell: Bell | null;
 }
 
 /**
  * Accepts a migration. Asked again while the VM is on its way to the same host, it answers the migration that is under way.
  */
-export function migrateVm(database: Database, { viewer, requestId }: RequestContext, input: MigrateVmInput): Promise<Accepted> {
-  const { userId } = requireViewer(viewer);
+export function migrateVm(database: Database, context: RequestContext, input: MigrateVmInput): Promise<Accepted> {
+  const viewer = requireViewer(context.viewer);
   const vmId = parseId<VmId>(input.vmId, 'VM', 'vmId');
   const wanted = {
     vmId,
@@ -36,22 +33,18 @@ export function migrateVm(database: Database, { viewer, requestId }: RequestCont
     copyStorage: input.copyStorage ?? false,
     bandwidthBytesPerSecond: checkBandwidth(input.bandwidthBytesPerSecond),
   };
-  const key = input.idempotencyKey == null ? null : checkIdempotencyKey(input.idempotencyKey);
   return inTransaction(database, async (tx) => {
     await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || ${vmId}, 0))::text`; // asked twice at once, the second finds the first
     const vm = await findVm(tx, vmId);
     if (!vm) throw new DomainError('NOT_FOUND', 'There is no VM with this id.', { field: 'vmId' });
     requireInTenant(viewer, 'vm:migrate', vm.tenantId, 'VM', 'vmId');
     const ids = newMigrationIds();
-    if (key !== null) {
-      const inputHash = createHash('sha256').update(JSON.stringify(wanted, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).digest('hex');
-      const first = await claimIdempotencyKey(tx, { userId, mutation: 'migrateVm', key, inputHash }, ids);
-      if (first) return { migration: await requireMigration(tx, first.migrationId), bell: null };
-    }
+    const first = await firstResult(tx, context, 'migrateVm', input.idempotencyKey, wanted, ids);
+    if (first) return { migration: await requireMigration(tx, first.migrationId), bell: null };
     const underWay = vm.verb === 'migrate' ? await findUnderWay(tx, vmId) : null;
     if (underWay && (wanted.hostId === null || wanted.hostId === underWay.toHostId)) return { migration: underWay, bell: null };
     if (underWay) throw new DomainError('INVALID_STATE', 'The VM is busy: it is on its way to another host.', { field: 'hostId' });
-    return beginMigration(tx, { ...wanted, ...ids, vm, requestedBy: userId, requestId });
+    return beginMigration(tx, { ...wanted, ...ids, vm, requestedBy: viewer.userId, requestId: context.requestId });
   });
 }
 

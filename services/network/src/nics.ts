@@ -1,11 +1,11 @@
 import { requireInTenant, requireViewer, vmsSteps, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type NetworkId, type NicId, type OperationId, type SecurityGroupId, type TenantId, type VmId } from '@novacron/core';
-import { plan, submit } from '@novacron/operations';
+import { operationOf, plan, submit } from '@novacron/operations';
 import { inTransaction, type Database, type Tx } from './database.ts';
 import { findVm, holdNic, holdVm } from './doors.ts';
 import { withGroups, type NicWithGroups } from './loaders.ts';
 import { DROP_NIC, HOLD_DETACH, HOLD_NIC, MAKE_NIC } from './operations/nics.ts';
-import { operationOf, type Accepted } from './requests.ts';
+import type { Accepted } from './requests.ts';
 import { checkAddress, checkMac, LIMITS } from './rules.ts';
 import { planFilters } from './security-groups.ts';
 

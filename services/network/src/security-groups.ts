@@ -1,11 +1,11 @@
 import { requireInTenant, requirePermission, requireViewer, tenantFor, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type HostId, type OperationId, type SecurityGroupId, type TenantId } from '@novacron/core';
-import { plan, submit, type PlannedStep } from '@novacron/operations';
+import { operationOf, plan, submit, type PlannedStep } from '@novacron/operations';
 import { inTransaction, type Database, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { withRules, type GroupWithRules } from './loaders.ts';
 import { HOLD_RULES, UPDATE_FILTERS } from './operations/filters.ts';
-import { lockOut, operationOf, type Accepted } from './requests.ts';
+import { lockOut, type Accepted } from './requests.ts';
 import { checkDescription, checkRules, LIMITS, type CheckedRule, type RuleInput } from './rules.ts';
 
 export interface SecurityGroupInput {

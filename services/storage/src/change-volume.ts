@@ -1,6 +1,6 @@
 import { requireInTenant, requireViewer, type HeldVm, type RequestContext, type Viewer, type VmState } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId, type VolumeId } from '@novacron/core';
-import { goesOn, submit, type Bell, type PlannedStep } from '@novacron/operations';
+import { goesOn, operationOf, submit, type AcceptedOperation, type PlannedStep } from '@novacron/operations';
 import { inTransaction, type Database, type PoolRow, type Tx, type VolumeRow } from './database.ts';
 import { planAttach, planDetach } from './operations/attach.ts';
 import { planDelete } from './operations/delete.ts';
@@ -12,13 +12,10 @@ import { claimRoom, holdVmFor, vmFacts } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 import { findLockedVolume, freeTarget, holdVolume } from './store/volumes.ts';
 
-export interface Accepted {
+export interface Accepted extends AcceptedOperation {
   volumeId: VolumeId;
   /** The volume as the mutation has left it; null where the mutation only found what was accepted before. */
   volume: VolumeRow | null;
-  operationId: OperationId;
-  /** To be rung once the transaction has committed. */
-  bell: Bell | null;
 }
 
 type ChangeVerb = Exclude<VolumeVerb, 'create'>;
@@ -97,20 +94,8 @@ async function begin(tx: Tx, context: RequestContext, id: VolumeId, what: Change
   const pool = await tx.pool.findUniqueOrThrow({ where: { id: locked.poolId } });
   const hold = { volumeId: id, operationId, verb: what.verb };
   const { volume, steps } = await what.begin({ tx, volume: { ...locked, pool }, operationId, hold, held });
-  const bell = await submit(
-    tx,
-    {
-      id: operationId,
-      kind: `volume.${what.verb}`,
-      targetType: 'Volume',
-      targetId: id,
-      tenantId: locked.tenantId as TenantId,
-      requestedBy: viewer.userId,
-      requestId: context.requestId,
-    },
-    steps,
-  );
-  return { volumeId: id, volume, operationId, bell };
+  const operation = operationOf(context, { id: operationId, kind: `volume.${what.verb}`, targetType: 'Volume', targetId: id, tenantId: locked.tenantId as TenantId });
+  return { volumeId: id, volume, operationId, bell: await submit(tx, operation, steps) };
 }
 
 function refuse(verb: ChangeVerb, volume: VolumeRow): void {

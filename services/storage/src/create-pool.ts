@@ -1,6 +1,6 @@
 import { requirePermission, type RequestContext } from '@novacron/contracts';
 import { checkName, checkText, DomainError, newId, parseId, type HostId, type OperationId, type PoolId } from '@novacron/core';
-import { submit, type Bell } from '@novacron/operations';
+import { operationOf, submit, type AcceptedOperation } from '@novacron/operations';
 import { inTransaction, type Database, type PoolRow, type Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { planPool } from './operations/pool.ts';
@@ -15,17 +15,15 @@ export interface CreatePoolInput {
   shared?: boolean | null | undefined;
 }
 
-export interface AcceptedPool {
+export interface AcceptedPool extends AcceptedOperation {
   pool: PoolRow;
-  operationId: OperationId;
-  bell: Bell;
 }
 
 const TIER_LENGTH = 63;
 
 /** Makes a pool durable, and the operation that makes it on its hosts. Only for who administers the platform. */
-export async function createStoragePool(database: Database, { viewer, requestId }: RequestContext, input: CreatePoolInput): Promise<AcceptedPool> {
-  const { userId } = requirePermission(viewer, 'pool:create');
+export async function createStoragePool(database: Database, context: RequestContext, input: CreatePoolInput): Promise<AcceptedPool> {
+  requirePermission(context.viewer, 'pool:create');
   const shared = input.shared ?? false;
   const checked = { name: checkName(input.name), path: checkPath(input.path), tier: checkText(input.tier ?? 'standard', 'tier', TIER_LENGTH), shared };
   const hostIds = [...new Set(input.hostIds.map((id) => parseId<HostId>(id, 'host', 'hostIds')))];
@@ -47,12 +45,8 @@ export async function createStoragePool(database: Database, { viewer, requestId 
       data: { id: poolId, ...checked, hosts: { create: hostIds.map((hostId) => ({ hostId, name: checked.name })) } },
     });
     const operationId = newId<OperationId>();
-    const bell = await submit(
-      tx,
-      { id: operationId, kind: 'pool.create', targetType: 'StoragePool', targetId: poolId, tenantId: null, requestedBy: userId, requestId },
-      planPool(poolId, hostIds),
-    );
-    return { pool, operationId, bell };
+    const operation = operationOf(context, { id: operationId, kind: 'pool.create', targetType: 'StoragePool', targetId: poolId, tenantId: null });
+    return { pool, operationId, bell: await submit(tx, operation, planPool(poolId, hostIds)) };
   }
 }
 

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { requirePermission, requireViewer, tenantFor, type RequestContext, type Viewer } from '@novacron/contracts';
-import { checkIdempotencyKey, checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
-import { claimIdempotencyKey, submit } from '@novacron/operations';
+import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
+import { firstResult, operationOf, submit } from '@novacron/operations';
 import type { Secrets } from '@novacron/secrets';
 import type { Accepted } from './change-volume.ts';
 import { inTransaction, type Database, type PoolRow, type SnapshotRow, type Tx, type VolumeRow } from './database.ts';
@@ -75,10 +74,9 @@ async function claimPool(tx: Tx, poolId: string | null, bytes: number): Promise<
 }
 
 /** Makes a volume durable with its claim, and the operation that brings it into being. */
-export async function createVolume(database: Database, secrets: Secrets, { viewer, requestId }: RequestContext, input: CreateVolumeInput): Promise<Accepted> {
-  const { userId } = requireViewer(viewer);
-  const checked = checkInput(requireViewer(viewer), input);
-  if (input.idempotencyKey != null) checkIdempotencyKey(input.idempotencyKey);
+export async function createVolume(database: Database, secrets: Secrets, context: RequestContext, input: CreateVolumeInput): Promise<Accepted> {
+  const viewer = requireViewer(context.viewer);
+  const checked = checkInput(viewer, input);
   const result = { volumeId: newId<VolumeId>(), operationId: newId<OperationId>() };
   try {
     return await inTransaction(database, insert);
@@ -88,11 +86,8 @@ export async function createVolume(database: Database, secrets: Secrets, { viewe
   }
 
   async function insert(tx: Tx): Promise<Accepted> {
-    if (input.idempotencyKey != null) {
-      const inputHash = createHash('sha256').update(JSON.stringify(checked)).digest('hex');
-      const first = await claimIdempotencyKey(tx, { userId, mutation: 'createVolume', key: input.idempotencyKey, inputHash }, result);
-      if (first) return { ...first, volume: null, bell: null };
-    }
+    const first = await firstResult(tx, context, 'createVolume', input.idempotencyKey, checked, result);
+    if (first) return { ...first, volume: null, bell: null };
     const { volumeId, operationId } = result;
     const source = await findSource(tx, checked);
     const size = checked.size ?? Number(source?.size);
@@ -111,17 +106,13 @@ export async function createVolume(database: Database, secrets: Secrets, { viewe
         ...(encrypted ? { ...newPassphrase(secrets, volumeId), secretId: newId<string>() } : {}),
         poolId: pool.id,
         libvirtName: volumeFile(volumeId, checked.format),
-        createdBy: userId,
+        createdBy: viewer.userId,
         operationId,
         operationVerb: 'create',
       },
     });
     const hold = { volumeId, operationId, verb: 'create', ...(source === null ? {} : { snapshotId: source.id }) } as const;
-    const bell = await submit(
-      tx,
-      { id: operationId, kind: 'volume.create', targetType: 'Volume', targetId: volumeId, tenantId: checked.tenantId, requestedBy: userId, requestId },
-      planCreate(hold, hostId),
-    );
-    return { volumeId, operationId, volume, bell };
+    const operation = operationOf(context, { id: operationId, kind: 'volume.create', targetType: 'Volume', targetId: volumeId, tenantId: checked.tenantId });
+    return { volumeId, operationId, volume, bell: await submit(tx, operation, planCreate(hold, hostId)) };
   }
 }

@@ -1,6 +1,6 @@
 import { can, requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
-import { goesOn, submit, type Bell, type PlannedStep } from '@novacron/operations';
+import { goesOn, operationOf, submit, type AcceptedOperation, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
 import { inTransaction, type Database, type HostRow, type Tx, type VmRow } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
@@ -17,13 +17,10 @@ import { checkTags, isAtRest, refusal, RULES, type VmVerb } from './rules.ts';
 import { changeVm, holdVm, lockVm } from './store/vm-changes.ts';
 import { devicesOf } from './store/vm-life.ts';
 
-export interface Accepted {
+export interface Accepted extends AcceptedOperation {
   vmId: VmId;
   /** The VM as the mutation has left it; null where the mutation only found what was accepted before. */
   vm: VmRow | null;
-  operationId: OperationId;
-  /** To be rung once the transaction has committed. */
-  bell: Bell | null;
 }
 
 /** The verbs that begin from a VM that is there. */
@@ -101,20 +98,13 @@ export function beginVerb(database: Database, context: RequestContext, verb: Cha
       accelerated: host.accelerated,
     };
     const held = await holdVm(tx, vm, operationId, verb, RULES[verb].desired);
-    const bell = await submit(tx, operationOf(context, `vm.${verb}`, held, operationId), PLANS[verb]({ vm: held, hold, spec, force, keepVolumes }));
+    const bell = await submit(tx, vmOperation(context, `vm.${verb}`, held, operationId), PLANS[verb]({ vm: held, hold, spec, force, keepVolumes }));
     return { vmId, vm: held, operationId, bell };
   });
 }
 
-const operationOf = ({ viewer, requestId }: RequestContext, kind: string, vm: VmRow, id: OperationId) => ({
-  id,
-  kind,
-  targetType: 'Vm',
-  targetId: vm.id,
-  tenantId: vm.tenantId as TenantId,
-  requestedBy: viewer?.userId ?? null,
-  requestId,
-});
+const vmOperation = (context: RequestContext, kind: string, vm: VmRow, id: OperationId) =>
+  operationOf(context, { id, kind, targetType: 'Vm', targetId: vm.id, tenantId: vm.tenantId as TenantId });
 
 export interface UpdateVmInput {
   id: string;
@@ -140,7 +130,7 @@ export async function updateVm(database: Database, context: RequestContext, inpu
       const operationId = newId<OperationId>();
       const vmId = vm.id as VmId;
       const retitle = vm.name !== before.name && host !== null && host.state !== 'OFFLINE';
-      const bell = await submit(tx, operationOf(context, 'vm.update', vm, operationId), planUpdate(vm, vmId, retitle));
+      const bell = await submit(tx, vmOperation(context, 'vm.update', vm, operationId), planUpdate(vm, vmId, retitle));
       return { vmId, vm, operationId, bell };
     });
   } catch (error) {

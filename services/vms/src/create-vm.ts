@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { requireViewer, SEED_BYTES, type CloudInit, type RequestContext, type Viewer } from '@novacron/contracts';
-import { checkIdempotencyKey, DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
-import { chargeQuota, claimIdempotencyKey, submit } from '@novacron/operations';
+import { DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
+import { chargeQuota, firstResult, operationOf, submit } from '@novacron/operations';
 import { nearestMiss, place, type Decision, type PlacementRequest } from '@novacron/placement';
 import type { Accepted } from './change-vm.ts';
 import { checkInput, type CheckedInput, type CreateVmInput } from './create-vm-input.ts';
@@ -82,13 +81,12 @@ export interface CreateOptions {
 /** Makes a VM durable with everything it needs, and the operation that brings it to life. */
 export async function createVm(
   database: Database,
-  { viewer, requestId }: RequestContext,
+  context: RequestContext,
   input: CreateVmInput,
   { bootDirectories, sealSeed }: CreateOptions,
 ): Promise<Accepted> {
-  const { userId } = requireViewer(viewer);
-  const checked = checkInput(requireViewer(viewer), input, bootDirectories);
-  if (input.idempotencyKey != null) checkIdempotencyKey(input.idempotencyKey);
+  const viewer = requireViewer(context.viewer);
+  const checked = checkInput(viewer, input, bootDirectories);
   const result = { vmId: newId<VmId>(), operationId: newId<OperationId>() };
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -101,11 +99,8 @@ export async function createVm(
   }
 
   async function insert(tx: Tx): Promise<Accepted> {
-    if (input.idempotencyKey != null) {
-      const inputHash = createHash('sha256').update(JSON.stringify(checked)).digest('hex');
-      const first = await claimIdempotencyKey(tx, { userId, mutation: 'createVm', key: input.idempotencyKey, inputHash }, result);
-      if (first) return { ...first, vm: null, bell: null };
-    }
+    const first = await firstResult(tx, context, 'createVm', input.idempotencyKey, checked, result);
+    if (first) return { ...first, vm: null, bell: null };
     await requireNamed(tx, checked);
     const seed = checked.cloudInit && { ...sealSeed(result.vmId, checked.cloudInit), size: SEED_BYTES };
     const [disks, nics] = [diskWishes(checked, seed), nicWishes(checked)];
@@ -123,21 +118,18 @@ export async function createVm(
       kernel: checked.kernel === null ? Prisma.DbNull : { ...checked.kernel },
       hostId: host.id,
       placement: JSON.parse(JSON.stringify(placement)) as Prisma.InputJsonObject, // JSON by its own round trip
-      createdBy: userId,
+      createdBy: viewer.userId,
       operationId: result.operationId,
       operationVerb: 'create',
     });
     const { vmId, operationId } = result;
-    const newVm = { ...result, hostId: host.id as HostId, name: vm.name, createdBy: userId, kernelBoot: checked.kernel !== null }; // brands are added where rows come in
+    const newVm = { ...result, hostId: host.id as HostId, name: vm.name, createdBy: viewer.userId, kernelBoot: checked.kernel !== null }; // brands are added where rows come in
     const devices = [...(await holdDisks(tx, newVm, disks)), ...(await holdNics(tx, newVm, nics))];
     await insertDevices(tx, vmId, devices);
     const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;
     const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, devices, accelerated: host.accelerated };
-    const bell = await submit(
-      tx,
-      { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId, requestedBy: userId, requestId },
-      planCreate(vm, hold, spec, checked.start),
-    );
+    const operation = operationOf(context, { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId });
+    const bell = await submit(tx, operation, planCreate(vm, hold, spec, checked.start));
     // Last, since everyone's creations meet in these two rows: they stay locked for one commit, not for all of the above.
     await chargeQuota(tx, checked.tenantId, { vms: 1, vcpus: checked.vcpus, memory: checked.memory });
     if (!(await claimHost(tx, host.id, vm))) throw new RoomTaken('NO_CAPACITY', `The room on host ${host.name} was taken meanwhile: try again.`);

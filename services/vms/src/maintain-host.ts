@@ -1,23 +1,20 @@
-import { requirePermission, requireViewer, type RequestContext } from '@novacron/contracts';
+import { requirePermission, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type HostId, type OperationId } from '@novacron/core';
-import { goesOn, submit, type Bell } from '@novacron/operations';
+import { goesOn, operationOf, submit, type AcceptedOperation } from '@novacron/operations';
 import { inTransaction, type Database, type HostRow } from './database.ts';
 import { planMaintain, planServe } from './operations/maintain.ts';
 import { holdHost, lockHost } from './store/hosts.ts';
 
-export interface HostAccepted {
+export interface HostAccepted extends AcceptedOperation {
   host: HostRow;
-  operationId: OperationId;
-  bell: Bell | null;
 }
 
 /**
  * Takes a host out of service, or back into it. Out of service it takes no new VMs, and those that it has are moved away;
  * asked again while that is under way, it answers the same operation, and after some could not move, it begins anew.
  */
-export function setHostMaintenance(database: Database, { viewer, requestId }: RequestContext, id: string, on: boolean): Promise<HostAccepted> {
-  const { userId } = requireViewer(viewer);
-  requirePermission(viewer, 'host:maintain');
+export function setHostMaintenance(database: Database, context: RequestContext, id: string, on: boolean): Promise<HostAccepted> {
+  requirePermission(context.viewer, 'host:maintain');
   const hostId = parseId<HostId>(id, 'host');
   return inTransaction(database, async (tx) => {
     const host = await lockHost(tx, hostId);
@@ -32,7 +29,7 @@ export function setHostMaintenance(database: Database, { viewer, requestId }: Re
     const after = await holdHost(tx, host, on ? 'DRAINING' : null, on ? operationId : null);
     const bell = await submit(
       tx,
-      { id: operationId, kind: on ? 'host.maintain' : 'host.serve', targetType: 'Host', targetId: hostId, tenantId: null, requestedBy: userId, requestId },
+      operationOf(context, { id: operationId, kind: on ? 'host.maintain' : 'host.serve', targetType: 'Host', targetId: hostId, tenantId: null }),
       on ? planMaintain({ hostId, operationId }) : planServe({ hostId, operationId }),
     );
     return { host: after, operationId, bell };

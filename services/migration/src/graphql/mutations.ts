@@ -1,5 +1,6 @@
+import { ringFor } from '@novacron/operations';
 import { cancelMigration, migrateVm, type Accepted } from '../migrate-vm.ts';
-import { builder, type MigrationContext } from './context.ts';
+import { builder } from './context.ts';
 import { Migration, Operation } from './migration.ts';
 
 const MigrationPayload = builder.objectRef<Accepted>('MigrationPayload').implement({
@@ -24,11 +25,6 @@ const MigrateVmInput = builder.inputType('MigrateVmInput', {
   }),
 });
 
-const ring = (context: MigrationContext, accepted: Accepted): Accepted => {
-  context.ring(accepted.bell);
-  return accepted;
-};
-
 builder.mutationFields((t) => ({
   migrateVm: t.field({
     type: MigrationPayload,
@@ -36,7 +32,7 @@ builder.mutationFields((t) => ({
       'Moves a VM to another host. Whatever fails, it stays where it is, and runs on. Asked again while it is on its way to that host, it answers the same migration. ' +
       'Errors: NOT_FOUND (vmId, hostId), FORBIDDEN, BAD_USER_INPUT, INVALID_STATE, NO_CAPACITY, UNAVAILABLE (its host is offline), CONFLICT (idempotencyKey).',
     args: { input: t.arg({ type: MigrateVmInput, required: true, description: 'The move.' }) },
-    resolve: async (_root, { input }, context) => ring(context, await migrateVm(context.database, context, input)),
+    resolve: (_root, { input }, context) => ringFor(context, migrateVm(context.database, context, input)),
   }),
   cancelMigration: t.field({
     type: MigrationPayload,
@@ -44,6 +40,6 @@ builder.mutationFields((t) => ({
       'Ends a migration early: the VM stays where it was. Asked again meanwhile, it answers the same. Errors: NOT_FOUND, FORBIDDEN, ' +
       'INVALID_STATE when it is over, or the VM has gone already.',
     args: { id: t.arg.id({ required: true, description: 'The migration.' }) },
-    resolve: async (_root, { id }, context) => ring(context, await cancelMigration(context.database, context, id)),
+    resolve: (_root, { id }, context) => ringFor(context, cancelMigration(context.database, context, id)),
   }),
 }));

@@ -1,3 +1,4 @@
+import { ringFor } from '@novacron/operations';
 import type { NetworkRow } from '../database.ts';
 import type { GroupWithRules, NicWithGroups } from '../loaders.ts';
 import { createNetwork, deleteNetwork } from '../networks.ts';
@@ -5,7 +6,7 @@ import { attachNic, detachNic, setNicSecurityGroups } from '../nics.ts';
 import type { Accepted } from '../requests.ts';
 import { LIMITS } from '../rules.ts';
 import { createSecurityGroup, deleteSecurityGroup, updateSecurityGroup } from '../security-groups.ts';
-import { builder, type NetworkContext } from './context.ts';
+import { builder } from './context.ts';
 import { Network } from './network.ts';
 import { RuleDirection, RuleProtocol, SecurityGroup } from './security-group.ts';
 import { Operation } from './stubs.ts';
@@ -94,24 +95,19 @@ const AttachNicInput = builder.inputType('AttachNicInput', {
   }),
 });
 
-const ring = <Row>(context: NetworkContext, accepted: Accepted<Row>): Accepted<Row> => {
-  context.ring(accepted.bell);
-  return accepted;
-};
-
 builder.mutationFields((t) => ({
   createNetwork: t.field({
     type: NetworkPayload,
     description:
       'Makes a network. Hosts get it when one of their VMs needs it. Errors: FORBIDDEN, BAD_USER_INPUT (name, cidr, tenantId), ALREADY_EXISTS (name), NOT_FOUND (tenantId), INVALID_STATE (kind), NO_CAPACITY (cidr), QUOTA_EXCEEDED, CONFLICT (idempotencyKey).',
     args: { input: t.arg({ type: CreateNetworkInput, required: true, description: 'The network.' }) },
-    resolve: async (_root, { input }, context) => ring(context, await createNetwork(context.database, context, input)),
+    resolve: (_root, { input }, context) => ringFor(context, createNetwork(context.database, context, input)),
   }),
   deleteNetwork: t.field({
     type: NetworkPayload,
     description: 'Removes a network that no NIC is on. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE (NICs are on it; it is the default one).',
     args: { id: t.arg.id({ required: true, description: 'The network.' }) },
-    resolve: async (_root, { id }, context) => ring(context, await deleteNetwork(context.database, context, id)),
+    resolve: (_root, { id }, context) => ringFor(context, deleteNetwork(context.database, context, id)),
   }),
   createSecurityGroup: t.field({
     type: SecurityGroup,
@@ -124,7 +120,7 @@ builder.mutationFields((t) => ({
     description:
       'Changes a security group, also for guests that run; a host that is offline gets it when it is back. Errors: NOT_FOUND, FORBIDDEN, BAD_USER_INPUT (name, description, rules), ALREADY_EXISTS (name).',
     args: { input: t.arg({ type: UpdateSecurityGroupInput, required: true, description: 'What to change.' }) },
-    resolve: async (_root, { input }, context) => ring(context, await updateSecurityGroup(context.database, context, input)),
+    resolve: (_root, { input }, context) => ringFor(context, updateSecurityGroup(context.database, context, input)),
   }),
   deleteSecurityGroup: t.field({
     type: SecurityGroup,
@@ -137,13 +133,13 @@ builder.mutationFields((t) => ({
     description:
       'Gives a VM a NIC, also while it runs. Errors: NOT_FOUND (vmId, networkId, securityGroupIds), FORBIDDEN, BAD_USER_INPUT (mac, address, securityGroupIds), ALREADY_EXISTS (mac, address), NO_CAPACITY (networkId), INVALID_STATE (vmId, networkId), QUOTA_EXCEEDED, UNAVAILABLE.',
     args: { input: t.arg({ type: AttachNicInput, required: true, description: 'The NIC.' }) },
-    resolve: async (_root, { input }, context) => ring(context, await attachNic(context.database, context, input)),
+    resolve: (_root, { input }, context) => ringFor(context, attachNic(context.database, context, input)),
   }),
   detachNic: t.field({
     type: NicPayload,
     description: 'Takes a NIC from its VM, also while it runs; its address is free then. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
     args: { id: t.arg.id({ required: true, description: 'The NIC.' }) },
-    resolve: async (_root, { id }, context) => ring(context, await detachNic(context.database, context, id)),
+    resolve: (_root, { id }, context) => ringFor(context, detachNic(context.database, context, id)),
   }),
   setNicSecurityGroups: t.field({
     type: NicPayload,
@@ -152,6 +148,6 @@ builder.mutationFields((t) => ({
       nicId: t.arg.id({ required: true, description: 'The NIC.' }),
       securityGroupIds: t.arg.idList({ required: true, description: 'The groups; none: everything but what is spoofed is let through.' }),
     },
-    resolve: async (_root, { nicId, securityGroupIds }, context) => ring(context, await setNicSecurityGroups(context.database, context, nicId, securityGroupIds)),
+    resolve: (_root, { nicId, securityGroupIds }, context) => ringFor(context, setNicSecurityGroups(context.database, context, nicId, securityGroupIds)),
   }),
 }));

@@ -1,6 +1,7 @@
 import { can, requireViewer, tenantsWith, type Viewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { connectionType, forwardArguments } from '@novacron/graphql';
+import { ringFor } from '@novacron/operations';
 import { deleteImage } from '../images/delete-image.ts';
 import type { ImageRow } from '../images/image-store.ts';
 import { importImage, type AcceptedImage } from '../images/import-image.ts';
@@ -106,11 +107,6 @@ const ImportImageInput = builder.inputType('ImportImageInput', {
   }),
 });
 
-const ring = (context: StorageContext, accepted: AcceptedImage): AcceptedImage => {
-  context.ring(accepted.bell);
-  return accepted;
-};
-
 const ImageUpload = builder.objectRef<AwaitedUpload>('ImageUpload').implement({
   description: 'An image that waits for its file.',
   fields: (t) => ({
@@ -148,13 +144,13 @@ builder.mutationFields((t) => ({
     description:
       'Fetches an image into a storage pool. Its operation fails with BAD_USER_INPUT (url, sha256, format), NO_CAPACITY (poolId) or UNAVAILABLE (url), and then nothing is left. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
     args: { input: t.arg({ type: ImportImageInput, required: true, description: 'The image.' }) },
-    resolve: async (_root, { input }, context) => ring(context, await importImage(context.database, context, input)),
+    resolve: (_root, { input }, context) => ringFor(context, importImage(context.database, context, input)),
   }),
   deleteImage: t.field({
     type: ImagePayload,
     description:
       'Removes an image from every storage pool and frees its name. Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE (a volume stands on it, or it is being imported).',
     args: { id: t.arg.id({ required: true, description: 'The image.' }) },
-    resolve: async (_root, { id }, context) => ring(context, await deleteImage(context.database, context, id)),
+    resolve: (_root, { id }, context) => ringFor(context, deleteImage(context.database, context, id)),
   }),
 }));

@@ -1,7 +1,8 @@
+import { ringFor } from '@novacron/operations';
 import { createStoragePool, type AcceptedPool } from '../create-pool.ts';
 import { createVolume } from '../create-volume.ts';
 import { attachVolume, deleteVolume, deleteVolumeSnapshot, detachVolume, resizeVolume, snapshotVolume, type Accepted } from '../change-volume.ts';
-import { builder, type StorageContext } from './context.ts';
+import { builder } from './context.ts';
 import { StoragePool } from './pool.ts';
 import { Operation } from './stubs.ts';
 import { Volume } from './volume.ts';
@@ -51,12 +52,6 @@ const CreateVolumeInput = builder.inputType('CreateVolumeInput', {
   }),
 });
 
-const ring = async <Result extends Accepted | AcceptedPool>(context: StorageContext, accepting: Promise<Result>): Promise<Result> => {
-  const accepted = await accepting;
-  context.ring(accepted.bell);
-  return accepted;
-};
-
 const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE (no host that has its pool is online).';
 
 builder.mutationFields((t) => {
@@ -66,50 +61,50 @@ builder.mutationFields((t) => {
       type: StoragePoolPayload,
       description: 'Makes a storage pool. Errors: FORBIDDEN, BAD_USER_INPUT (name, hostIds, path, tier), NOT_FOUND (hostIds), ALREADY_EXISTS (name), UNAVAILABLE (hostIds).',
       args: { input: t.arg({ type: CreateStoragePoolInput, required: true, description: 'The pool.' }) },
-      resolve: (_root, { input }, context) => ring(context, createStoragePool(context.database, context, input)),
+      resolve: (_root, { input }, context) => ringFor(context, createStoragePool(context.database, context, input)),
     }),
     createVolume: t.field({
       type: VolumePayload,
       description:
         'Makes a volume. Errors: FORBIDDEN, BAD_USER_INPUT, NOT_FOUND (tenantId, poolId, snapshotId), ALREADY_EXISTS (name), NO_CAPACITY (size), INVALID_STATE, UNAVAILABLE, CONFLICT (idempotencyKey).',
       args: { input: t.arg({ type: CreateVolumeInput, required: true, description: 'The volume.' }) },
-      resolve: (_root, { input }, context) => ring(context, createVolume(context.database, context.secrets, context, input)),
+      resolve: (_root, { input }, context) => ringFor(context, createVolume(context.database, context.secrets, context, input)),
     }),
     resizeVolume: t.field({
       type: VolumePayload,
       description: `Makes a volume larger; a guest that runs on it sees it at once. ${MORE} BAD_USER_INPUT and NO_CAPACITY (size).`,
       args: { id, size: t.arg({ type: 'ByteSize', required: true, description: 'Its new size, in whole MiB.' }) },
-      resolve: (_root, args, context) => ring(context, resizeVolume(context.database, context, args.id, Number(args.size))),
+      resolve: (_root, args, context) => ringFor(context, resizeVolume(context.database, context, args.id, Number(args.size))),
     }),
     attachVolume: t.field({
       type: VolumePayload,
       description: `Gives a VM a volume, also while it runs. ${MORE} A volume can only go to a VM whose host has its pool.`,
       args: { volumeId: t.arg.id({ required: true, description: 'The volume.' }), vmId: t.arg.id({ required: true, description: 'The VM, of the same tenant.' }) },
-      resolve: (_root, args, context) => ring(context, attachVolume(context.database, context, args.volumeId, args.vmId)),
+      resolve: (_root, args, context) => ringFor(context, attachVolume(context.database, context, args.volumeId, args.vmId)),
     }),
     detachVolume: t.field({
       type: VolumePayload,
       description: `Takes a volume from its VM, also while it runs: once the guest has let go of it. ${MORE}`,
       args: { volumeId: t.arg.id({ required: true, description: 'The volume.' }) },
-      resolve: (_root, args, context) => ring(context, detachVolume(context.database, context, args.volumeId)),
+      resolve: (_root, args, context) => ringFor(context, detachVolume(context.database, context, args.volumeId)),
     }),
     deleteVolume: t.field({
       type: VolumePayload,
       description: `Deletes a volume that no VM has and that has no snapshots, with all that is in it. ${MORE}`,
       args: { id },
-      resolve: (_root, args, context) => ring(context, deleteVolume(context.database, context, args.id)),
+      resolve: (_root, args, context) => ringFor(context, deleteVolume(context.database, context, args.id)),
     }),
     snapshotVolume: t.field({
       type: VolumePayload,
       description: `Keeps what is in a volume now, as a full copy; no VM may have it. ${MORE} BAD_USER_INPUT and ALREADY_EXISTS (name), NO_CAPACITY.`,
       args: { id, name: t.arg.string({ required: true, description: "The snapshot's name, unique among those of the volume." }) },
-      resolve: (_root, args, context) => ring(context, snapshotVolume(context.database, context, args.id, args.name)),
+      resolve: (_root, args, context) => ringFor(context, snapshotVolume(context.database, context, args.id, args.name)),
     }),
     deleteVolumeSnapshot: t.field({
       type: VolumePayload,
       description: `Deletes a snapshot. ${MORE}`,
       args: { id: t.arg.id({ required: true, description: 'The snapshot.' }) },
-      resolve: (_root, args, context) => ring(context, deleteVolumeSnapshot(context.database, context, args.id)),
+      resolve: (_root, args, context) => ringFor(context, deleteVolumeSnapshot(context.database, context, args.id)),
     }),
   };
 });

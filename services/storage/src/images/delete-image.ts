@@ -1,6 +1,6 @@
 import { isPlatformAdmin, requireInTenant, requirePermission, type RequestContext, type Viewer } from '@novacron/contracts';
 import { DomainError, newId, parseId, type ImageId, type OperationId, type PoolId, type TenantId } from '@novacron/core';
-import { goesOn, submit } from '@novacron/operations';
+import { goesOn, operationOf, submit } from '@novacron/operations';
 import { inTransaction, type Database } from '../database.ts';
 import { changeImage, lockImage, type ImageRow } from './image-store.ts';
 import { chooseHost, type AcceptedImage } from './import-image.ts';
@@ -14,7 +14,7 @@ function requireDelete(viewer: Viewer | null, image: ImageRow): void {
 
 /** Accepts the deletion of an image that no volume stands on, from every pool. Asked again while in flight, it answers the same. */
 export async function deleteImage(database: Database, context: RequestContext, id: string): Promise<AcceptedImage> {
-  const { viewer, requestId } = context;
+  const { viewer } = context;
   requirePermission(viewer, 'image:delete');
   return inTransaction(database, async (tx) => {
     const imageId = parseId<ImageId>(id, 'image');
@@ -32,11 +32,7 @@ export async function deleteImage(database: Database, context: RequestContext, i
     for (const { poolId } of copies) places.push({ poolId: poolId as PoolId, hostId: await chooseHost(tx, poolId, { mustBeOnline: false }) });
     const operationId = newId<OperationId>();
     await changeImage(tx, imageId, { state: 'DELETING', operationId, uploadHash: null });
-    const bell = await submit(
-      tx,
-      { id: operationId, kind: 'image.delete', targetType: 'Image', targetId: imageId, tenantId: image.tenantId as TenantId | null, requestedBy: viewer?.userId ?? null, requestId },
-      planDelete({ imageId, operationId, verb: 'delete' }, places),
-    );
-    return { imageId, operationId, bell };
+    const operation = operationOf(context, { id: operationId, kind: 'image.delete', targetType: 'Image', targetId: imageId, tenantId: image.tenantId as TenantId | null });
+    return { imageId, operationId, bell: await submit(tx, operation, planDelete({ imageId, operationId, verb: 'delete' }, places)) };
   });
 }

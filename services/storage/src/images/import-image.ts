@@ -1,6 +1,6 @@
 import { isPlatformAdmin, requirePermission, requireViewer, tenantFor, type RequestContext, type Viewer } from '@novacron/contracts';
 import { checkName, DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId, type UserId } from '@novacron/core';
-import { submit, type Bell } from '@novacron/operations';
+import { submit, type AcceptedOperation, type Bell } from '@novacron/operations';
 import { inTransaction, type Database, type Tx } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { hostFacts, takeRoom } from '../store/claims.ts';
@@ -9,11 +9,8 @@ import { checkImageFormat, checkSha256, MOST_UNFINISHED } from './image-rules.ts
 import type { ImageRow } from './image-store.ts';
 import { planImport } from './import-steps.ts';
 
-export interface AcceptedImage {
+export interface AcceptedImage extends AcceptedOperation {
   imageId: ImageId;
-  operationId: OperationId;
-  /** To be rung once the transaction has committed. */
-  bell: Bell | null;
 }
 
 export interface NewImageInput {

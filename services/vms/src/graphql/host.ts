@@ -1,6 +1,7 @@
 import { can, requireViewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { byId, connectionType, forwardArguments, hostStateEnum, parsePage, toConnection } from '@novacron/graphql';
+import { ringFor } from '@novacron/operations';
 import type { HostRow } from '../database.ts';
 import { containing } from '../list-vms.ts';
 import { setHostMaintenance, type HostAccepted } from '../maintain-host.ts';
@@ -173,10 +174,6 @@ builder.mutationField('setHostMaintenance', (t) =>
       id: t.arg.id({ required: true, description: 'The host.' }),
       on: t.arg.boolean({ required: true, description: 'Out of service, or back into it.' }),
     },
-    async resolve(_root, { id, on }, context) {
-      const accepted = await setHostMaintenance(context.database, context, id, on);
-      context.ring(accepted.bell);
-      return accepted;
-    },
+    resolve: (_root, { id, on }, context) => ringFor(context, setHostMaintenance(context.database, context, id, on)),
   }),
 );

@@ -1,4 +1,5 @@
 import type { RequestContext } from '@novacron/contracts';
+import { ringFor } from '@novacron/operations';
 import { beginVerb, updateVm, type Accepted, type ChangeVerb } from '../change-vm.ts';
 import { createVm, planVm } from '../create-vm.ts';
 import { builder, type VmsContext } from './context.ts';
@@ -80,13 +81,8 @@ const UpdateVmInput = builder.inputType('UpdateVmInput', {
   }),
 });
 
-const ring = (context: VmsContext, accepted: Accepted): Accepted => {
-  context.ring(accepted.bell);
-  return accepted;
-};
-
-const begin = async (context: VmsContext & RequestContext, verb: ChangeVerb, id: string, options?: { force?: boolean; keepVolumes?: boolean }): Promise<Accepted> =>
-  ring(context, await beginVerb(context.database, context, verb, id, options));
+const begin = (context: VmsContext & RequestContext, verb: ChangeVerb, id: string, options?: { force?: boolean; keepVolumes?: boolean }): Promise<Accepted> =>
+  ringFor(context, beginVerb(context.database, context, verb, id, options));
 
 const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE (its host is offline).';
 
@@ -107,13 +103,13 @@ builder.mutationFields((t) => {
       description:
         'Makes a VM, with its disks and interfaces, and starts it. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, placement.hostId, imageId, volumes, networks), INVALID_STATE (imageId, volumes), QUOTA_EXCEEDED, NO_CAPACITY, CONFLICT (idempotencyKey).',
       args: { input: t.arg({ type: CreateVmInput, required: true, description: 'The VM.' }) },
-      resolve: async (_root, { input }, context) => ring(context, await createVm(context.database, context, input, context)),
+      resolve: (_root, { input }, context) => ringFor(context, createVm(context.database, context, input, context)),
     }),
     updateVm: t.field({
       type: VmPayload,
       description: 'Renames or tags a VM. Errors: NOT_FOUND, FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (name), CONFLICT (ifGeneration).',
       args: { input: t.arg({ type: UpdateVmInput, required: true, description: 'What to change.' }) },
-      resolve: async (_root, { input }, context) => ring(context, await updateVm(context.database, context, input)),
+      resolve: (_root, { input }, context) => ringFor(context, updateVm(context.database, context, input)),
     }),
     startVm: t.field({
       type: VmPayload,
