@@ -3,9 +3,9 @@ import { ApolloServer, type ApolloServerPlugin, type HeaderMap } from '@apollo/s
 import { ApolloServerPluginLandingPageDisabled, ApolloServerPluginUsageReportingDisabled } from '@apollo/server/plugin/disabled';
 import type { RequestContext } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
-import { MAX_TOKENS, refuseOversized, toApolloDataSource } from '@novacron/supergraph';
+import { DEFAULT_LIMITS, refuseBeyondLimits, refuseDeepVariables, toApolloDataSource, type Limits } from '@novacron/supergraph';
 import type { DataSource } from '@novacron/transport';
-import { GraphQLError, parse, type DocumentNode, type FormattedExecutionResult } from 'graphql';
+import { GraphQLError, type FormattedExecutionResult } from 'graphql';
 import type { Logger } from 'pino';
 import { formatError, hideCompletion, withRequestId } from './errors.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -32,6 +32,8 @@ export interface GraphOptions {
   supergraphSdl: string;
   dataSources: Readonly<Record<string, DataSource>>;
   telemetry: Telemetry;
+  /** What one document may be at most. */
+  limits?: Limits;
   logger: Logger;
 }
 
@@ -43,7 +45,7 @@ const UNASKED: GraphQLDataSource = {
 };
 
 /** Apollo Server over Apollo Gateway, without their landing page, telemetry and error texts. */
-export async function createGraph({ supergraphSdl, dataSources, telemetry, logger }: GraphOptions): Promise<Graph> {
+export async function createGraph({ supergraphSdl, dataSources, telemetry, limits = DEFAULT_LIMITS, logger }: GraphOptions): Promise<Graph> {
   // Read from the environment only: https://www.apollographql.com/docs/graphos/routing/data-privacy
   process.env['APOLLO_TELEMETRY_DISABLED'] = 'true';
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
@@ -61,9 +63,9 @@ export async function createGraph({ supergraphSdl, dataSources, telemetry, logge
     introspection: true,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
-    parseOptions: { maxTokens: MAX_TOKENS },
+    parseOptions: { maxTokens: limits.tokens },
     formatError: (formatted, error) => format(formatted, error, logger),
-    plugins: [ApolloServerPluginLandingPageDisabled(), ApolloServerPluginUsageReportingDisabled(), operationRules(telemetry, logger)],
+    plugins: [ApolloServerPluginLandingPageDisabled(), ApolloServerPluginUsageReportingDisabled(), operationRules(telemetry, limits, logger)],
   });
   await server.start();
 
@@ -74,8 +76,8 @@ export async function createGraph({ supergraphSdl, dataSources, telemetry, logge
           httpGraphQLRequest: { method, headers, search, body },
           // The last thing that Apollo Server asks for before it validates, which costs more than to measure.
           context: async () => {
-            const document = readDocument(body, search);
-            if (document !== null) refuseOversized(document);
+            const query = queryOf(body, search);
+            if (query !== null) refuseBeyondLimits(query, limits);
             return context();
           },
         });
@@ -92,16 +94,11 @@ export async function createGraph({ supergraphSdl, dataSources, telemetry, logge
   };
 }
 
-/** The document of an HTTP request; null where Apollo Server will say what is wrong with it, or knows it already by its hash. */
-function readDocument(body: unknown, search: string): DocumentNode | null {
+/** The document of an HTTP request, as text; null where Apollo Server will say what is wrong, or knows it already by its hash. */
+function queryOf(body: unknown, search: string): string | null {
   const fromBody = typeof body === 'object' && body !== null && 'query' in body ? body.query : undefined;
   const query = fromBody ?? new URLSearchParams(search).get('query');
-  if (typeof query !== 'string') return null;
-  try {
-    return parse(query, { maxTokens: MAX_TOKENS, noLocation: true });
-  } catch {
-    return null; // parsed again and refused in Apollo's words
-  }
+  return typeof query === 'string' ? query : null;
 }
 
 /** Apollo names the code of what it found itself only in what it has formatted. */
@@ -113,11 +110,12 @@ function format(formatted: { extensions?: Record<string, unknown> }, error: unkn
 }
 
 /** What Apollo Server leaves to us: no subscriptions here, no word of how the answer came about, and the count. */
-function operationRules(telemetry: Telemetry, logger: Logger): ApolloServerPlugin<RequestContext> {
+function operationRules(telemetry: Telemetry, limits: Limits, logger: Logger): ApolloServerPlugin<RequestContext> {
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ operation }) {
+        async didResolveOperation({ operation, request }) {
+          refuseDeepVariables(request.variables, limits);
           if (operation === undefined) {
             throw new GraphQLError('Say in operationName which operation of the document to run.', {
               extensions: { code: 'OPERATION_RESOLUTION_FAILURE', http: { status: 400 } },

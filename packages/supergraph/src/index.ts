@@ -1,13 +1,15 @@
 export { toApolloDataSource } from './apollo-data-source.ts';
 export type { SubgraphRequest, SubgraphSource } from './data-source.ts';
-export { MAX_TOKENS, refuseOversized } from './limits/document-size.ts';
+export { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
+export { refuseDeepVariables } from './limits/parse-within.ts';
+export { refuseBeyondLimits } from './limits/refuse-beyond-limits.ts';
 export type { Presentation } from './presentation.ts';
 export { decodeCursor, encodeCursor } from './subscriptions/cursor.ts';
 export { InvalidDocument } from './subscriptions/document.ts';
 export { createSubscriptionEngine, type EngineOptions, type RunningSubscription, type Sink, type SubscriptionEngine } from './subscriptions/engine.ts';
 export { createEventGroup } from './subscriptions/event-group.ts';
 export type { EventHistory, EventHub, LoggedEvent, Measured, NounOf, SampleFeed } from './subscriptions/feed.ts';
-export type { Member } from './subscriptions/group.ts';
+export type { Member, Message } from './subscriptions/group.ts';
 export type { SubscriptionMetrics } from './subscriptions/metrics.ts';
 export { createSubscriptionPlanner, type PlannedSubscription, type SubscriptionPlanner, type Variables } from './subscriptions/plan.ts';
 export type { EventStreamOf, SampleStreamOf, StreamArguments, Streams } from './subscriptions/stream.ts';

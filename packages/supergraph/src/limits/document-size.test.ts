@@ -1,16 +1,20 @@
 import { getIntrospectionQuery, parse } from 'graphql';
 import { expect, it } from 'vitest';
 import { refuseOversized } from './document-size.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
 
 const repeat = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_, index) => line(index)).join(' ');
 const nested = (depth: number) => `${'{ a '.repeat(depth)}${'}'.repeat(depth)}`;
 /** Small to write: each fragment spreads the next one twice. */
-const doubling = (count: number) => `{ ...F0 } ${repeat(count, (index) => `fragment F${index} on Query { a: x { ...F${index + 1} } b: x { ...F${index + 1} } }`)} fragment F${count} on Query { x }`;
+const doubling = (count: number, field = 'x') => `{ ...F0 } ${repeat(count, (index) => `fragment F${index} on Query { a { ...F${index + 1} } b { ...F${index + 1} } }`)} fragment F${count} on Query { ${field} }`;
 
 it.each([
   ['introspection', getIntrospectionQuery({ descriptions: true, inputValueDeprecation: true, oneOf: true, specifiedByUrl: true })],
-  ['2,000 fields', `{ ${repeat(2_000, (index) => `a${index}: x`)} }`],
+  ['2,000 fields', `{ a { ${repeat(1_999, () => 'x')} } }`],
+  ['200 aliases', `{ a { ${repeat(200, (index) => `a${index}: x`)} } }`],
+  ['50 root fields', `{ ${repeat(50, () => 'x')} }`],
   ['30 levels', nested(30)],
+  ['8 directives', `{ x ${'@d '.repeat(8)} }`],
   ['a few fragments', doubling(8)],
   ['a fragment that spreads itself, which the validator refuses', '{ ...A } fragment A on Query { x ...B } fragment B on Query { ...A }'],
   ['a fragment that is not there', '{ ...A }'],
@@ -19,14 +23,29 @@ it.each([
 });
 
 it.each([
-  ['2,001 fields', `{ ${repeat(2_001, (index) => `a${index}: x`)} }`, 'more than 2000 fields'],
+  ['2,001 fields', `{ a { ${repeat(2_000, () => 'x')} } }`, 'more than 2000 fields, counting what fragments repeat (limit "fields")'],
   ['2,001 fields in inline fragments', `{ ${repeat(2_001, () => '... { x }')} }`, 'more than 2000 fields'],
   ['nested fragments', doubling(10), 'more than 2000 fields'],
-  ['the second operation', `query A { x } query B ${nested(31)}`, 'more than 30 fields deep'],
+  ['201 aliases', `{ a { ${repeat(201, (index) => `a${index}: x`)} } }`, 'more than 200 aliases, counting what fragments repeat (limit "aliases")'],
+  ['an alias that fragments repeat', doubling(8, 'y: x'), 'more than 200 aliases'],
+  ['aliases at every level', `{ a: x { ${repeat(10, (one) => `a${one}: x { ${repeat(20, (other) => `a${other}: x`)} }`)} } }`, 'more than 200 aliases'],
+  ['51 root fields', `mutation { ${repeat(51, () => 'x')} }`, 'more than 50 root fields, counting what fragments repeat (limit "rootFields")'],
+  ['51 root fields in fragments', `{ ...A ... { ${repeat(25, () => 'x')} } } fragment A on Query { ${repeat(26, () => 'x')} }`, 'more than 50 root fields'],
+  ['the second operation', `query A { x } query B ${nested(31)}`, 'more than 30 fields deep (limit "depth")'],
   ['a fragment that nothing spreads', `{ x } fragment A on Query ${nested(31)}`, 'more than 30 fields deep'],
   ['depth through fragments', `{ ...F0 } ${repeat(31, (index) => `fragment F${index} on Query { x { ...F${index + 1} } }`)} fragment F31 on Query { x }`, 'more than 30 fields deep'],
+  ['directives on a field', `{ a { x ${'@skip(if: true) '.repeat(9)} } }`, 'more than 8 directives in one place (limit "directives")'],
+  ['directives on an inline fragment', `{ ... ${'@d '.repeat(9)} { x } }`, 'more than 8 directives'],
+  ['directives on a spread', `{ ...A ${'@d '.repeat(9)} }`, 'more than 8 directives'],
+  ['directives on an operation', `query A ${'@d '.repeat(9)} { x }`, 'more than 8 directives'],
+  ['directives on a fragment', `{ x } fragment A on Query ${'@d '.repeat(9)} { x }`, 'more than 8 directives'],
+  ['directives on a variable', `query A($x: Int ${'@d '.repeat(9)}) { x }`, 'more than 8 directives'],
 ])('refuses %s', (_what, query, message) => {
   expect(() => refuseOversized(parse(query))).toThrow(message);
+});
+
+it('takes other limits', () => {
+  expect(() => refuseOversized(parse('{ a b c }'), { ...DEFAULT_LIMITS, rootFields: 2 })).toThrow('more than 2 root fields');
 });
 
 it('looks at every selection once, however often it is spread', () => {

@@ -1,5 +1,7 @@
-import { getOperationAST, GraphQLError, parse, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
-import { MAX_TOKENS, refuseOversized } from '../limits/document-size.ts';
+import { getOperationAST, GraphQLError, validate, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
+import { refuseOversized } from '../limits/document-size.ts';
+import type { Limits } from '../limits/limits.ts';
+import { parseWithin } from '../limits/parse-within.ts';
 
 /** What is wrong with a document or its variables: several things at once. */
 export class InvalidDocument extends Error {
@@ -11,8 +13,8 @@ export class InvalidDocument extends Error {
   }
 }
 
-function withCode({ message, nodes, source, positions }: GraphQLError, code: string): GraphQLError {
-  return new GraphQLError(message, { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, extensions: { code } });
+function withCode({ message, nodes, source, positions, extensions }: GraphQLError, code: string): GraphQLError {
+  return new GraphQLError(message, { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, extensions: { code, ...extensions } });
 }
 
 function failingWith<Result>(code: string, run: () => Result): Result {
@@ -24,9 +26,9 @@ function failingWith<Result>(code: string, run: () => Result): Result {
 }
 
 /** Parses and validates; InvalidDocument with GRAPHQL_PARSE_FAILED or GRAPHQL_VALIDATION_FAILED. */
-export function readDocument(schema: GraphQLSchema, query: string): DocumentNode {
-  const document = failingWith('GRAPHQL_PARSE_FAILED', () => parse(query, { maxTokens: MAX_TOKENS }));
-  failingWith('GRAPHQL_VALIDATION_FAILED', () => refuseOversized(document));
+export function readDocument(schema: GraphQLSchema, query: string, limits?: Limits): DocumentNode {
+  const document = failingWith('GRAPHQL_PARSE_FAILED', () => parseWithin(query, limits));
+  failingWith('GRAPHQL_VALIDATION_FAILED', () => refuseOversized(document, limits));
   // graphql-js throws instead of answering where a subscription's root field depends on a variable
   const errors = failingWith('GRAPHQL_VALIDATION_FAILED', () => validate(schema, document));
   if (errors.length > 0) throw new InvalidDocument(errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')));
