@@ -4,7 +4,6 @@ import { DomainError, newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
 import { createSubscriptionEngine, createSubscriptionPlanner } from '@novacron/supergraph';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
-import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { createPresentation, formatError } from './errors.ts';
@@ -13,10 +12,14 @@ import { createSampleFeed } from './events/samples.ts';
 import { createEventsSchema, EVENTS_SUBGRAPH } from './events/schema.ts';
 import { STREAMS } from './events/streams.ts';
 import { createGraph } from './graph.ts';
+import type { TlsFiles } from './http/certificate.ts';
 import { routeGraphql } from './http/graphql.ts';
+import { listening } from './http/listen.ts';
 import { routePlayground } from './http/playground.ts';
 import { routeProbes } from './http/probes.ts';
+import { openRedirect } from './http/redirect.ts';
 import { createHttpServer } from './http/server.ts';
+import { openTls } from './http/tls.ts';
 import { rightsOf } from './subscriptions/rights.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
 import { createTelemetry, subscriptionMetrics } from './telemetry.ts';
@@ -41,6 +44,10 @@ export interface GatewayOptions {
   host: string;
   /** 0: the system chooses. */
   port: number;
+  /** HTTPS and WSS with this certificate, and nothing else at that port; null: plain HTTP. */
+  tls?: TlsFiles | null;
+  /** With `tls`: where plain HTTP is answered, too, by sending clients to HTTPS. Null: nowhere; 0: the system chooses. */
+  redirectPort?: number | null;
   /** Origins of browser applications elsewhere: `https://dashboard.example`. The gateway's own is always allowed. */
   allowedOrigins?: readonly string[];
   /** The built playground: gateway/playground/dist. */
@@ -48,15 +55,18 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
+  /** https: with TLS. */
   url: string;
   port: number;
+  /** Where plain HTTP is sent on to HTTPS; null: nowhere. */
+  redirectPort: number | null;
   /** Completes every subscription, closes sockets with 1001, waits for requests in flight, five seconds at most. */
   close(): Promise<void>;
 }
 
 /**
  * The front door: GraphQL over HTTP and WebSocket at /graphql, the playground, /health, /ready, /metrics and the public
- * keys. Fails with one clear sentence when the port is taken or a subgraph has no data source.
+ * keys. Fails with one clear sentence when the port is taken, the certificate no good or a subgraph has no data source.
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { supergraphSdl, dataSources, authenticator, events, redis, logger, host, allowedOrigins = [] } = options;
@@ -76,7 +86,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const graph = await createGraph({ supergraphSdl, dataSources, telemetry, logger });
     opened.defer(() => graph.close());
 
-    const app = createHttpServer({ allowedOrigins, telemetry, logger });
+    const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
+    opened.defer(() => tls?.close());
+    const app = createHttpServer({ allowedOrigins, telemetry, logger, tls });
     opened.defer(() => stopServer(app));
     const playground = await routePlayground(app, options.playgroundDir);
     routeGraphql(app, graph, viewers, playground);
@@ -103,10 +115,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => sockets.close());
     app.server.on('upgrade', sockets.upgrade);
 
-    await listen(app, host, options.port);
+    await listening(app.listen({ host, port: options.port }), options.port, 'NOVACRON_PORT');
     const address = app.server.address();
     const port = typeof address === 'object' && address !== null ? address.port : options.port;
-    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`, port, close: () => opened.disposeAsync() };
+    const redirect = tls && options.redirectPort != null ? await openRedirect({ host, port: options.redirectPort, httpsPort: port, tls }) : null;
+    opened.defer(() => redirect?.close());
+    const url = `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return { url, port, redirectPort: redirect?.port ?? null, close: () => opened.disposeAsync() };
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -116,13 +131,4 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 function missingSources(supergraphSdl: string, dataSources: GatewayOptions['dataSources']): string[] {
   const names = Supergraph.build(supergraphSdl).subgraphsMetadata().map(({ name }) => name);
   return names.filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);
-}
-
-async function listen(app: FastifyInstance, host: string, port: number): Promise<void> {
-  try {
-    await app.listen({ host, port });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause; // node:net rejects with nothing else
-    throw new DomainError('CONFLICT', `Port ${port} is already in use: set NOVACRON_PORT to a free one.`, { cause });
-  }
 }

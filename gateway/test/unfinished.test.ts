@@ -17,7 +17,7 @@ it('an unfinished request does not keep the gateway from stopping', async () => 
 });
 
 it('headers have a time by which they have to be there, and silence has an end', () => {
-  const { server } = createHttpServer({ allowedOrigins: [], telemetry: createTelemetry(), logger: pino({ level: 'silent' }) });
+  const { server } = createHttpServer({ allowedOrigins: [], telemetry: createTelemetry(), logger: pino({ level: 'silent' }), tls: null });
   // of a whole request, see limitRequestTime: uploads take longer
   expect([server.headersTimeout, server.requestTimeout, server.timeout]).toEqual([10_000, 0, 120_000]);
 });

@@ -2,21 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-
-/** Nothing from elsewhere, no script that is not a file of ours, in no frame. The editor writes its styles itself. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "font-src 'self' data:",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "worker-src 'self'",
-  "manifest-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+import { PAGE_POLICY } from './security-headers.ts';
 
 const NOT_BUILT = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>NovaCron</title></head>
@@ -32,19 +18,13 @@ export interface Playground {
  * their content's hash in their names.
  */
 export async function routePlayground(app: FastifyInstance, directory: string): Promise<Playground> {
-  const guard = (reply: FastifyReply) =>
-    reply
-      .header('content-security-policy', POLICY)
-      .header('x-frame-options', 'DENY')
-      .header('referrer-policy', 'no-referrer')
-      .header('cross-origin-opener-policy', 'same-origin');
-
   async function send(reply: FastifyReply): Promise<FastifyReply> {
     const page = await readFile(join(directory, 'index.html'), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
       throw error;
     });
-    return guard(reply)
+    return reply
+      .header('content-security-policy', PAGE_POLICY)
       .code(page === null ? 503 : 200)
       .header('cache-control', 'no-cache')
       .header('vary', 'accept')
@@ -62,7 +42,7 @@ export async function routePlayground(app: FastifyInstance, directory: string): 
     suppressRootPathWarning: true,
     cacheControl: false,
     setHeaders(reply, path) {
-      guard(reply);
+      reply.header('content-security-policy', PAGE_POLICY); // workers have one of their own
       const named = path.includes('/assets/');
       reply.header('cache-control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
     },

@@ -1,10 +1,13 @@
+import type { Server } from 'node:tls';
 import { DomainError } from '@novacron/core';
 import { limitRequestTime, SERVER_TIMEOUTS } from '@novacron/transport';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { chooseRequestId, formatError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { refuseFault, responseWith, securityHeaders } from './security-headers.ts';
+import type { Tls } from './tls.ts';
 
 const BODY_LIMIT = 256 * 2 ** 10;
 
@@ -12,23 +15,30 @@ export interface HttpServerOptions {
   allowedOrigins: readonly string[];
   telemetry: Telemetry;
   logger: Logger;
+  /** What it speaks HTTPS with; null: it speaks HTTP. */
+  tls: Tls | null;
 }
 
-/** The HTTP server without routes: request ids, limits, the other origins that may call, counts, and errors as JSON. */
-export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServerOptions): FastifyInstance {
+/** The HTTP server without routes: TLS, headers, request ids, limits, the other origins that may call, counts, and errors as JSON. */
+export function createHttpServer({ allowedOrigins, telemetry, logger, tls }: HttpServerOptions): FastifyInstance {
+  const http = { ...SERVER_TIMEOUTS.http, ServerResponse: responseWith(securityHeaders({ isEncrypted: tls !== null })) };
   const app = fastify({
     logger: false,
     ...SERVER_TIMEOUTS,
+    ...(tls === null ? { http } : { https: { ...http, ...tls.options } as never }), // fastify's types would make another server of it, with the same methods
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: 'idle',
     genReqId: (request) => chooseRequestId(request.headers['x-request-id']),
+    clientErrorHandler: refuseFault,
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply.header('x-request-id', request.id)),
   });
+  tls?.follow(app.server as unknown as Server); // of node:https then, which is one
 
   limitRequestTime(app);
   app.removeContentTypeParser('text/plain'); // a foreign page may send that without asking
 
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    reply.header('x-request-id', request.id);
     const { origin } = request.headers;
     if (origin === undefined || !allowedOrigins.includes(origin)) return undefined;
     reply.header('access-control-allow-origin', origin).header('vary', 'origin').header('access-control-expose-headers', 'x-request-id');
@@ -49,13 +59,15 @@ export function createHttpServer({ allowedOrigins, telemetry, logger }: HttpServ
     const error = new DomainError('NOT_FOUND', 'There is nothing at this address; the graph is at /graphql.');
     return reply.code(404).send({ errors: [formatError(error, logger, request.id)] });
   });
-  app.setErrorHandler((thrown, request, reply) => {
+  app.setErrorHandler(answerError);
+  return app;
+
+  function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const unavailable = thrown instanceof DomainError && thrown.code === 'UNAVAILABLE';
     const status = unavailable ? 503 : ((thrown as { statusCode?: number }).statusCode ?? 500); // fastify's own refusals carry one
     const error = status < 500 ? new GraphQLError(REFUSALS[status] ?? 'The request can\'t be read.', { extensions: { code: 'BAD_REQUEST' } }) : thrown;
     return reply.code(status).send({ errors: [formatError(error, logger, request.id)] });
-  });
-  return app;
+  }
 }
 
 const REFUSALS: Readonly<Record<number, string>> = {

@@ -5,12 +5,13 @@ import { encodeCursor } from '@novacron/supergraph';
 import type { Logger } from 'pino';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
-import type { EventHub } from '../events/hub.ts';
+import { refuseSocket } from '../http/security-headers.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Viewers } from '../viewers.ts';
 import { CLOSE, CLOSING_MS, Connection } from './connection.ts';
 import { isOriginAllowed } from './origin.ts';
 import { createProtocol, type ProtocolOptions } from './protocol.ts';
+import type { Sessions } from './sessions.ts';
 
 const MESSAGE_LIMIT = 64 * 2 ** 10;
 const PING_EVERY_MS = 12_000;
@@ -18,7 +19,7 @@ const PING_EVERY_MS = 12_000;
 const SLOW_CLOSING_MS = 10_000;
 
 export interface SocketServerOptions extends Omit<ProtocolOptions, 'authenticate'> {
-  hub: EventHub;
+  sessions: Sessions;
   viewers: Viewers;
   telemetry: Telemetry;
   allowedOrigins: readonly string[];
@@ -29,15 +30,16 @@ export interface SocketServerOptions extends Omit<ProtocolOptions, 'authenticate
 export interface SocketServer {
   /** For the HTTP server's 'upgrade' event. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Completes every subscription, then closes every socket with 1001. */
+  /** Closes every socket with 1001 and the cursor from which its client resumes elsewhere. */
   close(): Promise<void>;
 }
 
 /** Accepts sockets, and closes them when their token, their session or their patience ends. */
 export function createSocketServer(options: SocketServerOptions): SocketServer {
-  const { hub, viewers, telemetry, logger } = options;
+  const { sessions, viewers, telemetry, logger } = options;
   const connections = new Set<Connection>();
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_LIMIT, handleProtocols });
+  server.on('wsClientError', (_error, socket) => refuseSocket(socket, 400, { 'sec-websocket-version': '13' })); // what it is, as RFC 6455 wants it told
   let isClosing = false;
   const protocol = makeServer(createProtocol({ ...options, authenticate }));
 
@@ -77,6 +79,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
     const connection = new Connection(socket, request, cut);
+    const letGo = sessions.hold(connection);
     connections.add(connection);
     telemetry.sockets.inc();
     socket.on('error', (err) => logger.debug({ err }, 'a socket failed')); // 'close' follows, which is what matters
@@ -99,20 +102,13 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     );
     socket.on('close', (code, reason) => {
       connections.delete(connection);
+      letGo();
       telemetry.sockets.dec();
       connection.forget();
       closed(code, String(reason)).catch((err: unknown) => logger.error({ err }, 'a socket did not end well'));
     });
   }
 
-  function closeWhere(isMeant: (connection: Connection) => boolean, reason: string): void {
-    for (const connection of connections) if (isMeant(connection)) connection.close(CLOSE.forbidden, reason);
-  }
-  const stops = [
-    hub.listen('session', null, ({ entityId }) => closeWhere(({ viewer }) => viewer?.sessionId === entityId, 'Session revoked')),
-    // Its groups were chosen by the roles it had: the client comes back with the same token and the roles it has now.
-    hub.listen('user', null, ({ entityId }) => closeWhere(({ viewer }) => viewer?.userId === entityId, 'Access changed')),
-  ];
   const pings = setInterval(() => {
     for (const connection of connections) {
       if (!connection.answered) connection.socket.terminate();
@@ -126,32 +122,31 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     upgrade(request, socket, head) {
       // Node takes its own listener away before it hands the socket over; an 'error' that nobody hears ends the process.
       socket.on('error', () => socket.destroy());
-      const refuse = (status: string) =>
-        socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+      const refuse = (status: number) => refuseSocket(socket, status);
       const url = URL.parse(request.url ?? '/', 'http://gateway'); // null for "//", which an HTTP parser lets through
-      if (url === null) refuse('400 Bad Request');
-      else if (url.pathname !== '/graphql') refuse('404 Not Found');
-      else if (isClosing) refuse('503 Service Unavailable');
-      else if (!isOriginAllowed(request.headers, options.allowedOrigins)) refuse('403 Forbidden');
+      if (url === null) refuse(400);
+      else if (url.pathname !== '/graphql') refuse(404);
+      else if (isClosing) refuse(503);
+      else if (!isOriginAllowed(request, options.allowedOrigins)) refuse(403);
       else server.handleUpgrade(request, socket, head, (ws) => accept(ws, request));
     },
     async close() {
       isClosing = true;
       clearInterval(pings);
-      for (const stop of stops) stop();
       await Promise.all([...connections].map(leave));
       server.close();
     },
   };
 }
 
-/** Completes what a client subscribes to, says goodbye, and does not wait for ever for the answer. */
+/**
+ * Sends a client away. Its subscriptions are not completed, which would say that nothing more will come: graphql-ws' clients come
+ * back after 1001, and subscribe again.
+ */
 async function leave(connection: Connection): Promise<void> {
   const { socket } = connection;
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await Promise.all([...connection.subscriptions.values()].map((subscription) => subscription.return()));
-  // graphql-ws says "complete" from a microtask after the subscription has ended; the close frame comes behind it
-  setImmediate(() => connection.close(CLOSE.goingAway, 'The gateway is stopping'));
+  connection.close(CLOSE.goingAway, connection.subscriptions.size === 0 ? 'The gateway is stopping' : `The gateway is stopping: resume after ${encodeCursor(connection.settled)}`);
   const deadline = setTimeout(() => socket.terminate(), CLOSING_MS); // one that was being closed may have had more time
   if (socket.readyState !== socket.CLOSED) await closed;
   clearTimeout(deadline);
