@@ -1,5 +1,7 @@
 import type { NewEvent, OperationState } from '@novacron/contracts';
 import type { ErrorRecord, HostId, OperationId, TenantId, UserId } from '@novacron/core';
+import { carryTrace, inSpan, type TraceCarrier } from '@novacron/telemetry';
+import { SpanKind } from '@opentelemetry/api';
 import { mapped } from './database-errors.ts';
 
 /**
@@ -70,6 +72,8 @@ export interface Claim extends Omit<NewOperation, 'id' | 'parentId'> {
   undoing: boolean;
   /** The last try was cut off: nobody knows how far it came. */
   interrupted: boolean;
+  /** The trace that the operation was submitted in; null when nobody traced. */
+  traceContext: TraceCarrier | null;
   /** Undoing because someone cancelled, not because something failed. */
   cancelled: boolean;
 }
@@ -94,7 +98,11 @@ export const emit = (sql: Sql, event: NewEvent): Promise<void> => {
 
 /** Makes an operation durable with the transaction. Ring the answered bell after it has committed. */
 export const submit = (sql: Sql, operation: NewOperation, steps: readonly PlannedStep[]): Promise<Bell> =>
-  call(sql, 'submit($1::jsonb, $2::jsonb)', JSON.stringify(operation), JSON.stringify(steps));
+  inSpan(`submit ${operation.kind}`, { kind: SpanKind.PRODUCER, attributes: { 'novacron.operation.id': operation.id, 'novacron.operation.kind': operation.kind } }, () => {
+    const traceContext = carryTrace();
+    const remembered = 'traceparent' in traceContext ? { ...operation, traceContext } : operation;
+    return call(sql, 'submit($1::jsonb, $2::jsonb)', JSON.stringify(remembered), JSON.stringify(steps));
+  });
 
 export const claimStep = (
   sql: Sql,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, type ErrorRecord, type HostId, type OperationId } from '@novacron/core';
+import { failSpan, inCarriedTrace, inSpan } from '@novacron/telemetry';
+import { SpanKind } from '@opentelemetry/api';
 import { Worker, type ConnectionOptions } from 'bullmq';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
@@ -78,7 +80,9 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     });
     const held = holdClaim(claim);
     try {
-      const recorded = await settle(claim, held.run, log);
+      const recorded = await inCarriedTrace(claim.traceContext, () =>
+        inSpan(`${claim.undoing ? 'undo' : 'step'} ${claim.name}`, { kind: SpanKind.CONSUMER, attributes: spanAttributes(claim) }, () => settle(claim, held.run, log)),
+      );
       return recorded.bell;
     } catch (error) {
       if (dropped || error instanceof Closing) return null; // the claim runs out, and the step is another's
@@ -89,6 +93,15 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
       held.release();
     }
   }
+
+  const spanAttributes = (claim: Claim) => ({
+    'novacron.operation.id': claim.operationId,
+    'novacron.operation.kind': claim.kind,
+    'novacron.step': claim.name,
+    'novacron.step.attempt': claim.attempt,
+    ...(host === null ? {} : { 'novacron.host.id': host.id }),
+    'messaging.destination.name': name,
+  });
 
   /** Does the step, or undoes it, and writes down what came of it. */
   async function settle(claim: Claim, run: StepRun, log: Logger): Promise<Recorded> {
@@ -161,6 +174,7 @@ export function startWorker<Tx extends Sql>(options: WorkerOptions<Tx>): Operati
     }
     const known = reason instanceof Closing ? outcomeUnknown() : error instanceof DomainError ? error : (options.toDomainError?.(error) ?? DomainError.from(error));
     const failure: ErrorRecord = known.toRecord();
+    failSpan(known.code);
     const again = claim.undoing || (known.retryable && repeatable && !(known instanceof GaveUp) && claim.attempt < MAX_ATTEMPTS);
     const most = claim.undoing ? RETRY.undoMostMs : RETRY.mostMs;
     const retryMs = again ? Math.min(most, RETRY.firstMs * 2 ** Math.min(claim.attempt - 1, 16)) : null;

@@ -1,4 +1,4 @@
-import { context, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api';
+import { context, SpanKind, SpanStatusCode, trace, type Attributes } from '@opentelemetry/api';
 import { DomainError } from '@novacron/core';
 
 /** Until a provider is registered (app/src/tracing), everything here comes down to reading one variable. */
@@ -9,20 +9,23 @@ export interface SpanDescription {
   kind?: SpanKind;
   /** Ids and names, never what a client has sent. */
   attributes?: Attributes;
+  /** How an error is named: a word of a closed list. The domain's code unless told. */
+  codeOf?: (error: unknown) => string;
 }
 
 /**
  * Runs a part of the work that the current trace is about. Begins no trace: what nobody traces runs as it is, and so
  * does what outlives the span that it was begun in, as a loop does that a request has started.
  */
-export async function inSpan<Result>(name: string, { kind = SpanKind.INTERNAL, attributes = {} }: SpanDescription, run: () => Promise<Result>): Promise<Result> {
+export async function inSpan<Result>(name: string, description: SpanDescription, run: () => Promise<Result>): Promise<Result> {
   const parent = trace.getSpan(context.active());
   if (parent === undefined || !(parent.isRecording() || parent.spanContext().isRemote)) return run();
+  const { kind = SpanKind.INTERNAL, attributes = {}, codeOf = (error) => DomainError.from(error).code } = description;
   const span = tracer.startSpan(name, { kind, attributes });
   try {
     return await context.with(trace.setSpan(context.active(), span), run);
   } catch (error) {
-    failSpan(DomainError.from(error).code, span);
+    failSpan(codeOf(error), span);
     throw error;
   } finally {
     span.end();
@@ -30,6 +33,6 @@ export async function inSpan<Result>(name: string, { kind = SpanKind.INTERNAL, a
 }
 
 /** Marks a span, the current one unless told, as failed: with a code, since a message may hold what a client has sent. */
-export function failSpan(code: string, span: Span | undefined = trace.getActiveSpan()): void {
-  span?.setAttribute('error.type', code).setStatus({ code: SpanStatusCode.ERROR });
+export function failSpan(code: string, span = trace.getActiveSpan()): void {
+  if (span?.isRecording()) span.setAttribute('error.type', code).setStatus({ code: SpanStatusCode.ERROR });
 }
