@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { dataDirectory } from '@novacron/local';
 import { z } from 'zod';
+import type { TracingSettings } from './tracing/start.ts';
 
 /**
  * Every variable that NovaCron reads, in one place: parsed once, all faults shown together, values never. The table in
@@ -70,6 +71,14 @@ export const VARIABLES = {
   NOVACRON_SUBGRAPH_PORT: variable(port.default(8091), '8091', 'Port that subgraphs without a gateway beside them listen on.'),
   NOVACRON_INTERNAL_KEY_DIR: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys', 'Directory of gateway.key and gateway.pub, with which the gateway proves itself to subgraphs. A subgraph needs gateway.pub alone.'),
   NOVACRON_MASTER_KEY_FILE: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys/master.key', 'File of the 32 bytes that secrets in the database are sealed with; made at the first start, mode 0600.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(httpUrl.optional(), 'nothing is traced', 'Where traces are sent, as OTLP over HTTP: an OpenTelemetry collector, like http://127.0.0.1:4318.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: variable(httpUrl.optional(), 'OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces', 'The same for traces alone, with its path.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: variable(z.enum(['http/protobuf', 'http/json']).default('http/protobuf'), 'http/protobuf', 'How traces are written: http/protobuf or http/json.'),
+  OTEL_TRACES_EXPORTER: variable(z.enum(['otlp', 'console', 'none']).optional(), 'otlp with an endpoint, else none', 'otlp, console (to stdout) or none.'),
+  OTEL_SERVICE_NAME: variable(z.string().default('novacron'), 'novacron', 'What this process is called in traces.'),
+  OTEL_TRACES_SAMPLER: variable(z.enum(['always_on', 'always_off', 'traceidratio', 'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio']).optional(), 'parentbased_always_on', 'Which requests are traced. The parentbased ones do as the client says in its traceparent, if it sends one.'),
+  OTEL_TRACES_SAMPLER_ARG: variable(z.coerce.number().min(0).max(1).optional(), '1', 'The share of requests that the ratio samplers trace, 0 to 1.'),
+  OTEL_SDK_DISABLED: variable(z.enum(['true', 'false']).default('false'), 'false', 'true: nothing is traced, whatever else is set.'),
   NOVACRON_LOG_LEVEL: variable(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), 'info', 'How much is logged.'),
 } as const satisfies Record<string, Variable<z.ZodType>>;
 
@@ -98,6 +107,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
   return {
     data,
     logLevel: values.NOVACRON_LOG_LEVEL,
+    tracing: tracingSettings(values),
     databaseUrl: values.DATABASE_URL ?? null,
     /** For a process that must not know the owner's: a URL for each login that its roles need. */
     databaseUrls: {
@@ -134,6 +144,14 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
     storage: { poolDirectory: values.NOVACRON_POOL_DIR ?? null, overcommit: values.NOVACRON_STORAGE_OVERCOMMIT, importAllow: values.NOVACRON_IMPORT_ALLOW },
     overcommit: { cpu: values.NOVACRON_CPU_OVERCOMMIT, memory: values.NOVACRON_MEMORY_OVERCOMMIT },
   };
+}
+
+/** Null unless an exporter or an endpoint is named: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
+function tracingSettings(values: z.infer<typeof schema>): TracingSettings | null {
+  const endpoint = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? values.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const exporter = values.OTEL_TRACES_EXPORTER ?? (endpoint === undefined ? 'none' : 'otlp');
+  if (exporter === 'none' || values.OTEL_SDK_DISABLED === 'true') return null;
+  return { exporter, protocol: values.OTEL_EXPORTER_OTLP_PROTOCOL, serviceName: values.OTEL_SERVICE_NAME };
 }
 
 /** A machine's name as a host's name: 1-63 of a-z, 0-9 and -. */

@@ -9,6 +9,7 @@ import { HELP, parseArguments, ROLES, type Arguments } from './arguments.ts';
 import { EnvironmentError, readEnvironment, type Environment } from './environment.ts';
 import { startLocalMachine, type LocalMachine } from './local-machine.ts';
 import { loginsOf, startSystem, type System } from './system.ts';
+import { startTracing } from './tracing/start.ts';
 
 const startedAt = performance.now();
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
@@ -42,6 +43,7 @@ async function runEmbedded(environment: Environment): Promise<void> {
   const logFile = join(environment.data, 'novacron.log');
   const destination = pino.destination({ dest: logFile, append: true, mode: 0o600, sync: false });
   const logger = pino({ level: environment.logLevel }, destination);
+  const tracing = await startTracing(environment.tracing, logger);
   for (const directory of environment.bootDirectories) makeIfOurs(directory, environment.data);
   let machine: LocalMachine | null = null;
   let system: System | null = null;
@@ -59,6 +61,7 @@ async function runEmbedded(environment: Environment): Promise<void> {
   } finally {
     await system?.close();
     await machine?.close();
+    await tracing.close();
     await claim.release();
   }
 }
@@ -79,6 +82,7 @@ async function runRoles(environment: Environment, { roles, host }: Arguments): P
     );
   }
   const logger: Logger = pino({ level: environment.logLevel });
+  const tracing = await startTracing(environment.tracing, logger);
   const { proveAcceleration } = await import('@novacron/local');
   let proof: Promise<boolean> | undefined;
   const isAccelerated = () =>
@@ -89,6 +93,7 @@ async function runRoles(environment: Environment, { roles, host }: Arguments): P
   await stopWanted;
   logger.info('stopping');
   await system.close();
+  await tracing.close();
 }
 
 function welcome(environment: Environment, system: System, machine: LocalMachine, logFile: string): void {
