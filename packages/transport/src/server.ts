@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ReceiveUpload, RequestContext, Subgraph } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import { inCarriedTrace } from '@novacron/telemetry';
 import fastify from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -78,7 +79,7 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
         return reply.code(401).send({ errors: [formatSubgraphError(refusal, origin)] });
       }
       try {
-        return await answer(parseJson(body), context);
+        return await inCarriedTrace(request.headers, () => answer(parseJson(body), context));
       } catch (thrown) {
         const error = formatSubgraphError(thrown, { ...origin, requestId: context.requestId });
         return reply.code(error.extensions?.['code'] === 'INTERNAL' ? 500 : 400).send({ errors: [error] });

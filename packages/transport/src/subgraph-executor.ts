@@ -1,4 +1,6 @@
 import type { Subgraph } from '@novacron/contracts';
+import { failSpan, inSpan } from '@novacron/telemetry';
+import { SpanKind } from '@opentelemetry/api';
 import { execute, parse, validate, type DocumentNode, type ExecutionResult, type FormattedExecutionResult, type GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import type { SubgraphRequest } from './data-source.ts';
@@ -28,7 +30,7 @@ export function createSubgraphExecutor(subgraph: Subgraph, logger: Logger): Subg
     return made;
   }
 
-  return async ({ query, operationName, variables, context }) => {
+  async function answer({ query, operationName, variables, context }: SubgraphRequest): Promise<FormattedExecutionResult> {
     const origin: ErrorOrigin = { stage: 'validation', subgraph: subgraph.name, requestId: context.requestId, logger };
     try {
       const operation = prepare(query);
@@ -48,7 +50,15 @@ export function createSubgraphExecutor(subgraph: Subgraph, logger: Logger): Subg
     } catch (thrown) {
       return { errors: [formatSubgraphError(thrown, origin)] };
     }
-  };
+  }
+
+  return (request) =>
+    inSpan(`subgraph ${subgraph.name}`, { kind: SpanKind.SERVER, attributes: { 'novacron.subgraph': subgraph.name, 'novacron.request.id': request.context.requestId } }, async () => {
+      const result = await answer(request);
+      const [error] = result.errors ?? [];
+      if (error) failSpan(String(error.extensions?.['code']));
+      return result;
+    });
 }
 
 function parseAndValidate(subgraph: Subgraph, query: string): Prepared {
