@@ -6,6 +6,7 @@ import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { chooseRequestId, formatError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { traceRequests } from './request-spans.ts';
 import { refuseFault, responseWith, securityHeaders } from './security-headers.ts';
 import type { Tls } from './tls.ts';
 
@@ -35,6 +36,7 @@ export function createHttpServer({ allowedOrigins, telemetry, logger, tls }: Htt
   tls?.follow(app.server as unknown as Server); // of node:https then, which is one
 
   limitRequestTime(app);
+  traceRequests(app);
   app.removeContentTypeParser('text/plain'); // a foreign page may send that without asking
 
   app.addHook('onRequest', async (request, reply) => {
@@ -46,7 +48,7 @@ export function createHttpServer({ allowedOrigins, telemetry, logger, tls }: Htt
     return reply
       .code(204)
       .header('access-control-allow-methods', 'GET, POST, PUT')
-      .header('access-control-allow-headers', 'authorization, content-type, x-request-id, apollo-require-preflight')
+      .header('access-control-allow-headers', 'authorization, content-type, x-request-id, apollo-require-preflight, traceparent, tracestate')
       .header('access-control-max-age', '600')
       .send();
   });
