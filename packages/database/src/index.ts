@@ -1,2 +1,3 @@
 export { migrate } from './migrate.ts';
 export { postgresPool, prismaAdapter, serviceDatabaseUrl, SERVICE_ROLES, type ServiceRole } from './connections.ts';
+export { inTransaction, isDuplicate, orTaken } from './transactions.ts';

@@ -1,8 +1,9 @@
 import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
 import { DomainError, parseId, type HostId, type MigrationId, type OperationId, type VmId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { firstResult, requestCancel, type AcceptedOperation } from '@novacron/operations';
 import { beginMigration, newMigrationIds } from './begin-migration.ts';
-import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
+import type { Database, MigrationRow, Tx } from './database.ts';
 import { findVm } from './neighbours.ts';
 import { checkBandwidth, checkMode, isOver } from './rules.ts';
 import { changeMigration, findMigration, findUnderWay } from './store.ts';

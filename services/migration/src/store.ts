@@ -1,7 +1,8 @@
 import type { MigrationFacts } from '@novacron/contracts';
 import type { MigrationId, TenantId, VmId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { emit } from '@novacron/operations';
-import { inTransaction, type Database, type MigrationRow, type Tx } from './database.ts';
+import type { Database, MigrationRow, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import type { MigrationUncheckedCreateInput, MigrationUpdateManyMutationInput } from './generated/prisma/models.ts';
 import { FINAL_STATES } from './rules.ts';

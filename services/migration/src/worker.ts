@@ -1,9 +1,10 @@
 import { fromLibvirt, type AttachHost } from '@novacron/agent';
 import type { HostId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import { inTransaction, type Database, type Tx } from './database.ts';
+import type { Database, Tx } from './database.ts';
 import { checkSourceStep } from './operations/check-source.ts';
 import { checkTargetStep } from './operations/check-target.ts';
 import { drainStep } from './operations/drain.ts';

@@ -12,8 +12,4 @@ export type {
   SecurityGroup as SecurityGroupRow,
 } from './generated/prisma/client.ts';
 
-/** A transaction that may wait, and take, longer than Prisma's two and five seconds: a busy host is no reason to undo. */
-export const inTransaction = <T>(database: Database, work: (tx: Tx) => Promise<T>): Promise<T> =>
-  database.$transaction(work, { maxWait: 5_000, timeout: 15_000 });
-
 export const openDatabase = (databaseUrl: string): Database => new PrismaClient({ adapter: prismaAdapter(databaseUrl, 'network', 16) });

@@ -1,8 +1,9 @@
 import { requireInTenant, requirePermission, requireViewer, tenantFor, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type HostId, type NetworkId, type OperationId, type TenantId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { firstResult, operationOf, plan, submit, type PlannedStep } from '@novacron/operations';
 import { cidrOf, formatAddress, formatCidr, overlaps, parseCidr, type Cidr } from './cidr.ts';
-import { inTransaction, type Database, type NetworkRow, type Tx } from './database.ts';
+import type { Database, NetworkRow, Tx } from './database.ts';
 import { canHaveOverlays, fleetAddresses } from './doors.ts';
 import { DROP_NETWORK, FORGET_NETWORK, HOLD_NETWORK } from './operations/networks.ts';
 import { lockOut, type Accepted } from './requests.ts';

@@ -1,7 +1,8 @@
 import { requireInTenant, requireViewer, vmsSteps, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type NetworkId, type NicId, type OperationId, type SecurityGroupId, type TenantId, type VmId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { operationOf, plan, submit } from '@novacron/operations';
-import { inTransaction, type Database, type Tx } from './database.ts';
+import type { Database, Tx } from './database.ts';
 import { findVm, holdNic, holdVm } from './doors.ts';
 import { withGroups, type NicWithGroups } from './loaders.ts';
 import { DROP_NIC, HOLD_DETACH, HOLD_NIC, MAKE_NIC } from './operations/nics.ts';

@@ -1,8 +1,9 @@
 import { requireInTenant, requirePermission, requireViewer, tenantFor, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type HostId, type OperationId, type SecurityGroupId, type TenantId } from '@novacron/core';
+import { inTransaction, orTaken } from '@novacron/database';
 import { operationOf, plan, submit, type PlannedStep } from '@novacron/operations';
-import { inTransaction, type Database, type Tx } from './database.ts';
-import { Prisma } from './generated/prisma/client.ts';
+import type { Database, Tx } from './database.ts';
+import type { Prisma } from './generated/prisma/client.ts';
 import { withRules, type GroupWithRules } from './loaders.ts';
 import { HOLD_RULES, UPDATE_FILTERS } from './operations/filters.ts';
 import { lockOut, type Accepted } from './requests.ts';
@@ -16,10 +17,7 @@ export interface SecurityGroupInput {
 
 const placed = (rules: readonly CheckedRule[]) => rules.map((rule, place) => ({ ...rule, place }));
 
-const nameTaken = (error: unknown, name: string | null | undefined): unknown =>
-  error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'
-    ? new DomainError('ALREADY_EXISTS', `The tenant has a security group named "${name ?? ''}" already.`, { field: 'name', cause: error })
-    : error;
+const nameTaken = (error: unknown, name: string | null | undefined): unknown => orTaken(error, 'name', `The tenant has a security group named "${name ?? ''}" already.`);
 
 export async function createSecurityGroup(database: Database, context: RequestContext, input: SecurityGroupInput & { name: string; tenantId?: string | null | undefined }): Promise<GroupWithRules> {
   const viewer = requireViewer(context.viewer);

@@ -1,8 +1,9 @@
 import { fromLibvirt, type AttachHost } from '@novacron/agent';
+import { inTransaction } from '@novacron/database';
 import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import { inTransaction, type Database, type Tx } from './database.ts';
+import type { Database, Tx } from './database.ts';
 import { createHostNetworks, type HostNetworks } from './host/host-networks.ts';
 import type { OverlayNews } from './host/overlay-news.ts';
 import { startReconciler } from './host/reconcile.ts';

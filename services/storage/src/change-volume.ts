@@ -1,7 +1,8 @@
 import { requireInTenant, requireViewer, type HeldVm, type RequestContext, type Viewer, type VmState } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId, type VolumeId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { goesOn, operationOf, submit, type AcceptedOperation, type PlannedStep } from '@novacron/operations';
-import { inTransaction, type Database, type PoolRow, type Tx, type VolumeRow } from './database.ts';
+import type { Database, PoolRow, Tx, VolumeRow } from './database.ts';
 import { planAttach, planDetach } from './operations/attach.ts';
 import { planDelete } from './operations/delete.ts';
 import type { VolumeHold } from './operations/hold.ts';

@@ -1,8 +1,8 @@
 import { requirePermission, type RequestContext } from '@novacron/contracts';
 import { checkName, checkText, DomainError, newId, parseId, type HostId, type OperationId, type PoolId } from '@novacron/core';
+import { inTransaction, orTaken } from '@novacron/database';
 import { operationOf, submit, type AcceptedOperation } from '@novacron/operations';
-import { inTransaction, type Database, type PoolRow, type Tx } from './database.ts';
-import { Prisma } from './generated/prisma/client.ts';
+import type { Database, PoolRow, Tx } from './database.ts';
 import { planPool } from './operations/pool.ts';
 import { checkPath, LIMITS } from './rules.ts';
 import { hostFacts } from './store/claims.ts';
@@ -34,8 +34,7 @@ export async function createStoragePool(database: Database, context: RequestCont
   try {
     return await inTransaction(database, insert);
   } catch (error) {
-    const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-    throw taken ? new DomainError('ALREADY_EXISTS', `One of these hosts has a storage pool named "${checked.name}" already.`, { field: 'name', cause: error }) : error;
+    throw orTaken(error, 'name', `One of these hosts has a storage pool named "${checked.name}" already.`);
   }
 
   async function insert(tx: Tx): Promise<AcceptedPool> {

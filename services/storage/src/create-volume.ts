@@ -1,10 +1,10 @@
 import { requirePermission, requireViewer, tenantFor, type RequestContext, type Viewer } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VolumeId } from '@novacron/core';
+import { inTransaction, orTaken } from '@novacron/database';
 import { firstResult, operationOf, submit } from '@novacron/operations';
 import type { Secrets } from '@novacron/secrets';
 import type { Accepted } from './change-volume.ts';
-import { inTransaction, type Database, type PoolRow, type SnapshotRow, type Tx, type VolumeRow } from './database.ts';
-import { Prisma } from './generated/prisma/client.ts';
+import type { Database, PoolRow, SnapshotRow, Tx, VolumeRow } from './database.ts';
 import { newPassphrase } from './host/volume-secrets.ts';
 import { planCreate } from './operations/create.ts';
 import { checkFormat, checkSize, volumeFile, type VolumeFormat } from './rules.ts';
@@ -81,8 +81,7 @@ export async function createVolume(database: Database, secrets: Secrets, context
   try {
     return await inTransaction(database, insert);
   } catch (error) {
-    const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-    throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a volume named "${checked.name}" already.`, { field: 'name', cause: error }) : error;
+    throw orTaken(error, 'name', `The tenant has a volume named "${checked.name}" already.`);
   }
 
   async function insert(tx: Tx): Promise<Accepted> {

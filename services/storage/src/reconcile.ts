@@ -3,10 +3,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { newId } from '@novacron/core';
+import { isDuplicate } from '@novacron/database';
 import type { Connection } from '@novacron/libvirt';
 import { isPassing } from '@novacron/operations';
 import type { PoolRow } from './database.ts';
-import { Prisma } from './generated/prisma/client.ts';
 import { nullIf, refreshPool } from './host/host-storage.ts';
 import { ensurePool, readPool, requireMarker } from './host/pools.ts';
 import { settleSecrets } from './host/settle-secrets.ts';
@@ -133,6 +133,6 @@ async function ensureLocalPool({ database, policy }: WorkerContext, agent: HostA
   await database.pool
     .create({ data: { ...pool, state: 'READY', hosts: { create: { hostId, name: LOCAL_POOL, state: 'READY' } } } })
     .catch((error: unknown) => {
-      if (!(error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')) throw error; // an agent before us was late
+      if (!isDuplicate(error)) throw error; // an agent before us was late
     });
 }

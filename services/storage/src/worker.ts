@@ -1,6 +1,7 @@
 import { fromLibvirt, type AttachHost } from '@novacron/agent';
+import { inTransaction } from '@novacron/database';
 import { startWorker, type AnyStep, type OperationsWorker } from '@novacron/operations';
-import { inTransaction, type Tx } from './database.ts';
+import type { Tx } from './database.ts';
 import { createHostStorage } from './host/host-storage.ts';
 import { buryImageStep, dropImageStep, fetchImageStep, holdImageStep, probeImageStep } from './images/import-steps.ts';
 import { lockVolumeStep, settleAttachedStep, settleDetachedStep, unlockVolumeStep } from './operations/attach.ts';

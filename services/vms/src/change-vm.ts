@@ -1,9 +1,9 @@
 import { can, requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { inTransaction, orTaken } from '@novacron/database';
 import { goesOn, operationOf, submit, type AcceptedOperation, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
-import { inTransaction, type Database, type HostRow, type Tx, type VmRow } from './database.ts';
-import { Prisma } from './generated/prisma/client.ts';
+import type { Database, HostRow, Tx, VmRow } from './database.ts';
 import { planDelete } from './operations/delete.ts';
 import { planPause } from './operations/pause.ts';
 import { planReboot } from './operations/reboot.ts';
@@ -134,7 +134,6 @@ export async function updateVm(database: Database, context: RequestContext, inpu
       return { vmId, vm, operationId, bell };
     });
   } catch (error) {
-    const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-    throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a VM named "${input.name}" already.`, { field: 'name', cause: error }) : error;
+    throw orTaken(error, 'name', `The tenant has a VM named "${input.name}" already.`);
   }
 }

@@ -1,10 +1,11 @@
 import { requireViewer, SEED_BYTES, type CloudInit, type RequestContext, type Viewer } from '@novacron/contracts';
 import { DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
+import { inTransaction, orTaken } from '@novacron/database';
 import { chargeQuota, firstResult, operationOf, submit } from '@novacron/operations';
 import { nearestMiss, place, type Decision, type PlacementRequest } from '@novacron/placement';
 import type { Accepted } from './change-vm.ts';
 import { checkInput, type CheckedInput, type CreateVmInput } from './create-vm-input.ts';
-import { inTransaction, type Database, type Tx } from './database.ts';
+import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
 import { holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
 import { planCreate } from './operations/create.ts';
@@ -93,8 +94,7 @@ export async function createVm(
       return await inTransaction(database, insert);
     } catch (error) {
       if (error instanceof RoomTaken && attempt < TRIES) continue;
-      const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-      throw taken ? new DomainError('ALREADY_EXISTS', `The tenant has a VM named "${checked.name}" already.`, { field: 'name', cause: error }) : error;
+      throw orTaken(error, 'name', `The tenant has a VM named "${checked.name}" already.`);
     }
   }
 

@@ -1,7 +1,8 @@
 import { requirePermission, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, parseId, type HostId, type OperationId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { goesOn, operationOf, submit, type AcceptedOperation } from '@novacron/operations';
-import { inTransaction, type Database, type HostRow } from './database.ts';
+import type { Database, HostRow } from './database.ts';
 import { planMaintain, planServe } from './operations/maintain.ts';
 import { holdHost, lockHost } from './store/hosts.ts';
 

@@ -1,8 +1,9 @@
 import { fromLibvirt, type AttachHost } from '@novacron/agent';
+import { inTransaction } from '@novacron/database';
 import { startWorker, type AnyStep, type Bells, type OperationsWorker } from '@novacron/operations';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import { inTransaction, type Database, type Tx } from './database.ts';
+import type { Database, Tx } from './database.ts';
 import { createHostDomains, type HostDomains } from './host-context.ts';
 import type { HostPolicy } from './host-report.ts';
 import { defineOnlyStep, defineStep } from './operations/define.ts';

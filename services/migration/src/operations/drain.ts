@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { migrationSteps } from '@novacron/contracts';
 import { DomainError, type HostId, type OperationId, type VmId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { childrenOf, GaveUp, goesOn, requestCancel, type Bells, type ChildOperation, type Step, type StepRun } from '@novacron/operations';
 import type { Logger } from 'pino';
 import { beginMigration, newMigrationIds } from '../begin-migration.ts';
-import { inTransaction, type Database, type Tx } from '../database.ts';
+import type { Database, Tx } from '../database.ts';
 import { vmsOn, type VmFacts } from '../neighbours.ts';
 import { modeFor } from '../rules.ts';
 

@@ -1,8 +1,9 @@
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { newId, type NetworkId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Connection } from '@novacron/libvirt';
 import { cidrOf, formatCidr, overlaps, type Cidr } from '../cidr.ts';
-import { inTransaction, type Database, type NetworkRow } from '../database.ts';
+import type { Database, NetworkRow } from '../database.ts';
 import type { NicWithGroups } from '../loaders.ts';
 import { isTaken, removeNetwork, replug, settleNetwork } from './libvirt-network.ts';
 import type { Tunnels } from './tunnels.ts';

@@ -1,9 +1,10 @@
 import { fromLibvirt, type HostAgent } from '@novacron/agent';
 import { DomainError, type HostId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { LibvirtError } from '@novacron/libvirt';
 import type { Logger } from 'pino';
 import { cidrOf } from '../cidr.ts';
-import { inTransaction, type Database, type NetworkRow, type Tx } from '../database.ts';
+import type { Database, NetworkRow, Tx } from '../database.ts';
 import { settleDefaultNetwork } from './default-network.ts';
 import { defineFilters, removeNicFilters, sweepFilters } from './filters.ts';
 import { removeNetwork, replug, settleNetwork } from './libvirt-network.ts';

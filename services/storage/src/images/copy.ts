@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, type HostId, type ImageId, type OperationId } from '@novacron/core';
+import { inTransaction, isDuplicate } from '@novacron/database';
 import type { Connection } from '@novacron/libvirt';
 import { goesOn, type StepRun } from '@novacron/operations';
-import { inTransaction, type Tx } from '../database.ts';
-import { Prisma } from '../generated/prisma/client.ts';
+import type { Tx } from '../database.ts';
 import type { Place } from '../host/host-storage.ts';
 import type { HostSteps } from '../operations/steps.ts';
 import { hostFacts } from '../store/claims.ts';
@@ -69,7 +69,7 @@ async function takeTurn({ context }: HostSteps, imageId: ImageId, poolId: string
     return await inTransaction(context.database, decide);
   } catch (error) {
     // another has inserted it at the same time
-    if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002') return inTransaction(context.database, decide);
+    if (isDuplicate(error)) return inTransaction(context.database, decide);
     throw error;
   }
 }

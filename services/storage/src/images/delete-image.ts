@@ -1,7 +1,8 @@
 import { isPlatformAdmin, requireInTenant, requirePermission, type RequestContext, type Viewer } from '@novacron/contracts';
 import { DomainError, newId, parseId, type ImageId, type OperationId, type PoolId, type TenantId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { goesOn, operationOf, submit } from '@novacron/operations';
-import { inTransaction, type Database } from '../database.ts';
+import type { Database } from '../database.ts';
 import { changeImage, lockImage, type ImageRow } from './image-store.ts';
 import { chooseHost, type AcceptedImage } from './import-image.ts';
 import { planDelete } from './import-steps.ts';

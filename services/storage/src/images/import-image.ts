@@ -1,8 +1,8 @@
 import { isPlatformAdmin, requirePermission, requireViewer, tenantFor, type RequestContext, type Viewer } from '@novacron/contracts';
 import { checkName, DomainError, isId, newId, type ImageId, type OperationId, type PoolId, type TenantId, type UserId } from '@novacron/core';
+import { inTransaction, orTaken } from '@novacron/database';
 import { submit, type AcceptedOperation, type Bell } from '@novacron/operations';
-import { inTransaction, type Database, type Tx } from '../database.ts';
-import { Prisma } from '../generated/prisma/client.ts';
+import type { Database, Tx } from '../database.ts';
 import { hostFacts, takeRoom } from '../store/claims.ts';
 import { parseImageUrl } from './fetch/image-url.ts';
 import { checkImageFormat, checkSha256, MOST_UNFINISHED } from './image-rules.ts';
@@ -76,11 +76,7 @@ export async function requireFewUnfinished(tx: Tx, tenantId: string | null): Pro
   if (count >= MOST_UNFINISHED) throw new DomainError('QUOTA_EXCEEDED', `${count} images are being imported or wait for their file already: no more than ${MOST_UNFINISHED} at once.`);
 }
 
-/** A unique index speaks: the name is taken. */
-export const nameTaken = (error: unknown, name: string): unknown =>
-  error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'
-    ? new DomainError('ALREADY_EXISTS', `There is an image named "${name}" already.`, { field: 'name', cause: error })
-    : error;
+export const nameTaken = (error: unknown, name: string): unknown => orTaken(error, 'name', `There is an image named "${name}" already.`);
 
 /** Submits the operation that fetches an image. */
 export const submitImport = async (

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, type HostId, type ImageId, type MigrationId, type VmId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Connection } from '@novacron/libvirt';
 import { passDoor, type StepRun } from '@novacron/operations';
-import { inTransaction } from '../database.ts';
 import { nullIf, pathOf, placeOf, type Place } from '../host/host-storage.ts';
 import { abandonImageCopy, ensureImageCopy } from '../images/copy.ts';
 import type { Sink } from '../images/fetch/download.ts';

@@ -1,4 +1,5 @@
-import { inTransaction, type Database } from '../database.ts';
+import { inTransaction } from '@novacron/database';
+import type { Database } from '../database.ts';
 import { changeVolume, findLockedVolume, GONE } from './volumes.ts';
 
 /** Writes what a pool's volumes take up, and which are gone. A volume in the hands of an operation is left to that. */

@@ -1,8 +1,9 @@
 import type { HostRecord } from '@novacron/agent';
 import { DomainError, newId, type HostId } from '@novacron/core';
+import { inTransaction, isDuplicate } from '@novacron/database';
 import { emit } from '@novacron/operations';
-import { inTransaction, type Database, type HostRow, type Tx } from '../database.ts';
-import { Prisma } from '../generated/prisma/client.ts';
+import type { Database, HostRow, Tx } from '../database.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
 
 /** What a host's libvirt says of itself. */
 export interface HostReport {
@@ -26,7 +27,7 @@ export const listHostRecords = async (database: Database): Promise<HostRecord[]>
 
 /** The unique column at fault, if the error is a duplicate. */
 function duplicateField(error: unknown, fields: readonly string[]): string | null {
-  if (!(error instanceof Prisma.PrismaClientKnownRequestError) || error.code !== 'P2002') return null;
+  if (!isDuplicate(error)) return null;
   const said = JSON.stringify(error.meta); // PostgreSQL's own words are in it; other words have "name" in them, too
   return fields.find((field) => said.includes(`host_${field}_key`)) ?? null;
 }

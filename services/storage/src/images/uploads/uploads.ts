@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { UPLOADS_PATH, type ReceiveUpload, type RequestContext } from '@novacron/contracts';
 import { DomainError, newId, type ImageId, type OperationId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Bell } from '@novacron/operations';
 import type { Logger } from 'pino';
-import { inTransaction, type Database } from '../../database.ts';
+import type { Database } from '../../database.ts';
 import { MOST_IMAGE_BYTES } from '../fetch/download.ts';
 import { buryImage, changeImage, lockImage } from '../image-store.ts';
 import { checkNewImage, choosePool, nameTaken, requireFewUnfinished, submitImport, type NewImageInput } from '../import-image.ts';
