@@ -1,0 +1,104 @@
+import {
+  isCompositeType,
+  isObjectType,
+  Kind,
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLCompositeType,
+  type GraphQLField,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  type ValueNode,
+} from 'graphql';
+
+export type Variables = Readonly<Record<string, unknown>>;
+
+/** A field of an operation: one, however often it is asked for of the same type under the same name. */
+export interface SelectedField {
+  parent: GraphQLCompositeType;
+  definition: GraphQLField<unknown, unknown>;
+  nodes: [FieldNode, ...FieldNode[]];
+}
+
+export const selectionsOf = ({ nodes }: SelectedField): SelectionSetNode[] => nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
+
+/** What one operation asks for with its variables. */
+export interface SelectedFields {
+  /** What a field is given for an argument, as JSON; undefined where it is given nothing. */
+  argument(field: SelectedField, name: string): unknown;
+  /**
+   * The fields of selection sets by their name in the answer, those of fragments included, without what is skipped. Of
+   * an answer, `typename` leaves out what is selected of other types; under one name, several types may have each its field.
+   */
+  of(sets: readonly SelectionSetNode[], parent: GraphQLCompositeType, typename?: unknown): Map<string, SelectedField[]>;
+}
+
+export function selectFields(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, given: Variables): SelectedFields {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const each of document.definitions) if (each.kind === Kind.FRAGMENT_DEFINITION) fragments.set(each.name.value, each);
+  const variables: Record<string, unknown> = {};
+  for (const { variable, defaultValue } of operation.variableDefinitions ?? []) if (defaultValue) variables[variable.name.value] = valueOf(defaultValue, {});
+  Object.assign(variables, given);
+
+  function collect(set: SelectionSetNode, parent: GraphQLCompositeType, typename: unknown, fields: Map<string, SelectedField[]>): void {
+    for (const selection of set.selections) {
+      if (isSkipped(selection.directives ?? [], variables)) continue;
+      if (selection.kind === Kind.FIELD) {
+        const definition = 'getFields' in parent ? parent.getFields()[selection.name.value] : undefined;
+        if (definition === undefined) continue; // __typename and introspection
+        const key = (selection.alias ?? selection.name).value;
+        const known = fields.get(key) ?? [];
+        const same = known.find((field) => field.parent === parent && field.definition === definition);
+        if (same === undefined) fields.set(key, [...known, { parent, definition, nodes: [selection] }]);
+        else same.nodes.push(selection);
+        continue;
+      }
+      const fragment = selection.kind === Kind.FRAGMENT_SPREAD ? fragments.get(selection.name.value) : selection;
+      const condition = fragment?.typeCondition && schema.getType(fragment.typeCondition.name.value);
+      const type = isCompositeType(condition) ? condition : parent;
+      const isOfAnother = typeof typename === 'string' && isObjectType(type) && type.name !== typename;
+      if (fragment !== undefined && !isOfAnother) collect(fragment.selectionSet, type, typename, fields);
+    }
+  }
+
+  return {
+    argument({ nodes: [node], definition }, name) {
+      const value = node.arguments?.find((argument) => argument.name.value === name)?.value;
+      const known = value && valueOf(value, variables);
+      return known === undefined ? definition.args.find((argument) => argument.name === name)?.defaultValue : known;
+    },
+    of(sets, parent, typename) {
+      const fields = new Map<string, SelectedField[]>();
+      for (const set of sets) collect(set, parent, typename, fields);
+      return fields;
+    },
+  };
+}
+
+function isSkipped(directives: NonNullable<FieldNode['directives']>, variables: Variables): boolean {
+  return directives.some(({ name, arguments: given }) => {
+    const condition = given?.find((argument) => argument.name.value === 'if')?.value;
+    const value = condition && valueOf(condition, variables);
+    return (name.value === 'skip' && value === true) || (name.value === 'include' && value === false);
+  });
+}
+
+function valueOf(node: ValueNode, variables: Variables): unknown {
+  switch (node.kind) {
+    case Kind.VARIABLE:
+      return variables[node.name.value];
+    case Kind.NULL:
+      return null;
+    case Kind.INT:
+    case Kind.FLOAT:
+      return Number(node.value);
+    case Kind.LIST:
+      return node.values.map((value) => valueOf(value, variables));
+    case Kind.OBJECT:
+      return Object.fromEntries(node.fields.map((field) => [field.name.value, valueOf(field.value, variables)]));
+    default:
+      return node.value;
+  }
+}
