@@ -69,6 +69,7 @@ export const VARIABLES = {
   NOVACRON_OPERATIONS_URL: variable(httpUrl.optional(), 'in this process', 'Where the operations role listens, for a gateway elsewhere.'),
   NOVACRON_SUBGRAPH_LISTEN: variable(z.string().default('127.0.0.1'), '127.0.0.1', 'Address that subgraphs without a gateway beside them listen on.'),
   NOVACRON_SUBGRAPH_PORT: variable(port.default(8091), '8091', 'Port that subgraphs without a gateway beside them listen on.'),
+  NOVACRON_SUBGRAPH_TIMEOUT: variable(z.coerce.number().min(0.1).max(14).default(10), '10', 'Seconds that a subgraph may take to answer before its fields are null; less than the time of a request, 15.'),
   NOVACRON_INTERNAL_KEY_DIR: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys', 'Directory of gateway.key and gateway.pub, with which the gateway proves itself to subgraphs. A subgraph needs gateway.pub alone.'),
   NOVACRON_MASTER_KEY_FILE: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys/master.key', 'File of the 32 bytes that secrets in the database are sealed with; made at the first start, mode 0600.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: variable(httpUrl.optional(), 'nothing is traced', 'Where traces are sent, as OTLP over HTTP: an OpenTelemetry collector, like http://127.0.0.1:4318.'),
@@ -126,6 +127,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
     subgraphs: {
       host: values.NOVACRON_SUBGRAPH_LISTEN,
       port: values.NOVACRON_SUBGRAPH_PORT,
+      timeoutMs: values.NOVACRON_SUBGRAPH_TIMEOUT * 1_000,
       urls: {
         identity: values.NOVACRON_IDENTITY_URL ?? null,
         vms: values.NOVACRON_VMS_URL ?? null,

@@ -162,7 +162,7 @@ async function openGateway(
     const subgraph = subgraphs[name];
     const url = environment.subgraphs.urls[name];
     if (!subgraph && url === null) throw new LocalError(`The gateway needs the subgraph ${name}: run its role here, or set NOVACRON_${name.toUpperCase()}_URL.`);
-    const source = subgraph ? createInProcessDataSource(subgraph, logger) : createHttpDataSource({ name, url: url ?? '', signRequest, logger });
+    const source = subgraph ? createInProcessDataSource(subgraph, logger) : createHttpDataSource({ name, url: url ?? '', signRequest });
     opened.defer(() => source.close());
     dataSources[name] = source;
   }
@@ -180,6 +180,7 @@ async function openGateway(
     host: environment.gateway.host,
     port: environment.gateway.port,
     allowedOrigins: environment.gateway.allowedOrigins,
+    subgraphTimeoutMs: environment.subgraphs.timeoutMs,
     playgroundDir: join(REPOSITORY, 'gateway/playground/dist'),
   });
   opened.defer(() => gateway.close());

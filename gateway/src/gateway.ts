@@ -20,6 +20,7 @@ import { routeProbes } from './http/probes.ts';
 import { openRedirect } from './http/redirect.ts';
 import { createHttpServer } from './http/server.ts';
 import { openTls } from './http/tls.ts';
+import { protectSubgraphs } from './subgraph-protection.ts';
 import { rightsOf } from './subscriptions/rights.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
 import { createTelemetry, subscriptionMetrics } from './telemetry.ts';
@@ -50,6 +51,8 @@ export interface GatewayOptions {
   redirectPort?: number | null;
   /** Origins of browser applications elsewhere: `https://dashboard.example`. The gateway's own is always allowed. */
   allowedOrigins?: readonly string[];
+  /** How long a subgraph may take to answer before its fields are null: 10 s. */
+  subgraphTimeoutMs?: number;
   /** The built playground: gateway/playground/dist. */
   playgroundDir: string;
 }
@@ -77,13 +80,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const opened = new AsyncDisposableStack();
   try {
     const telemetry = createTelemetry();
+    const subgraphs = protectSubgraphs(dataSources, { timeoutMs: options.subgraphTimeoutMs, requestTimeoutMs: 15_000, registry: telemetry.registry, logger });
     const hub = await createEventHub(events, logger);
     opened.defer(() => hub.close());
     const viewers = await createViewers(authenticator, hub, events);
     opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
     opened.defer(() => samples.close());
-    const graph = await createGraph({ supergraphSdl, dataSources, telemetry, logger });
+    const graph = await createGraph({ supergraphSdl, dataSources: subgraphs.sources, telemetry, logger });
     opened.defer(() => graph.close());
 
     const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
@@ -93,11 +97,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const playground = await routePlayground(app, options.playgroundDir);
     routeGraphql(app, graph, viewers, playground);
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
-    routeProbes(app, { authenticator, events, hub, redis, telemetry });
+    routeProbes(app, { authenticator, events, hub, redis, telemetry, circuits: subgraphs.circuits });
 
     const planner = createSubscriptionPlanner({
       supergraphSdl,
-      dataSources,
+      dataSources: subgraphs.sources,
       events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
       presentation: createPresentation(logger),
       logger,

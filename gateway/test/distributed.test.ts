@@ -19,7 +19,7 @@ beforeAll(async () => {
         servers.set(subgraph.name, await serveSubgraphs({ subgraphs: [subgraph], host: '127.0.0.1', port: 0, internalPublicKey: publicKey, logger }));
       }
       const signRequest = createRequestSigner(privateKey);
-      return Object.fromEntries([...servers].map(([name, { url }]) => [name, createHttpDataSource({ name, url, signRequest, logger })]));
+      return Object.fromEntries([...servers].map(([name, { url }]) => [name, createHttpDataSource({ name, url, signRequest })]));
     },
   });
   token = fixture.authority.signIn([['operator', fixture.tenant]]).token;

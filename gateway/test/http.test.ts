@@ -4,7 +4,6 @@ import { newId, type TenantId } from '@novacron/core';
 import { createHttpDataSource, createRequestSigner } from '@novacron/transport';
 import { generateKeyPairSync } from 'node:crypto';
 import { eventually } from '@novacron/testkit';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGateway } from '../src/gateway.ts';
 import { securityHeaders } from '../src/http/security-headers.ts';
@@ -178,7 +177,7 @@ describe('the gateway', () => {
   it('says that it is alive and ready, and what is not', async () => {
     expect(await (await fetch(`${fixture.gateway.url}/health`)).json()).toEqual({ status: 'ok' });
     const ready = await fetch(`${fixture.gateway.url}/ready`);
-    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, checks: { supergraph: true, events: true, redis: true } }]);
+    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, checks: { supergraph: true, events: true, redis: true }, subgraphs: { vms: 'closed', identity: 'closed', monitoring: 'closed' } }]);
     expect(await (await fetch(`${fixture.gateway.url}/.well-known/jwks.json`)).json()).toEqual({ keys: [{ kty: 'OKP', kid: 'one' }] });
   });
 
@@ -238,7 +237,6 @@ describe('a service that is down', () => {
       name: 'identity',
       url: 'http://127.0.0.1:9', // discard: nothing listens there
       signRequest: createRequestSigner(privateKey),
-      logger: pino({ level: 'silent' }),
     });
     const own = await startGateway({ dataSources: (sources) => ({ ...sources, identity: down }) });
     try {

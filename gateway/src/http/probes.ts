@@ -1,5 +1,6 @@
 import type { Authenticator } from '@novacron/contracts';
 import type { EventLog } from '@novacron/events';
+import type { Circuit } from '@novacron/transport';
 import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { EventHub } from '../events/hub.ts';
@@ -11,6 +12,8 @@ export interface ProbeOptions {
   hub: EventHub;
   redis: Redis;
   telemetry: Telemetry;
+  /** Which subgraphs are asked. */
+  circuits(): Record<string, Circuit>;
 }
 
 /** How long a part may take to show that it is there. */
@@ -29,7 +32,7 @@ async function isThere(check: () => Promise<unknown>): Promise<boolean> {
 }
 
 /** What supervisors, balancers and collectors ask: /health, /ready, /metrics, and the public keys of access tokens. */
-export function routeProbes(app: FastifyInstance, { authenticator, events, hub, redis, telemetry }: ProbeOptions): void {
+export function routeProbes(app: FastifyInstance, { authenticator, events, hub, redis, telemetry, circuits }: ProbeOptions): void {
   app.get('/health', async () => ({ status: 'ok' }));
 
   app.get('/ready', async (_request, reply) => {
@@ -40,8 +43,9 @@ export function routeProbes(app: FastifyInstance, { authenticator, events, hub, 
     ]);
     // The supergraph was loaded before this route was there.
     const checks = { supergraph: true, events: reader, redis: store };
+    // A subgraph that is away costs its own fields: no reason to take this gateway out.
     const ready = Object.values(checks).every(Boolean);
-    return reply.code(ready ? 200 : 503).header('cache-control', 'no-store').send({ ready, checks });
+    return reply.code(ready ? 200 : 503).header('cache-control', 'no-store').send({ ready, checks, subgraphs: circuits() });
   });
 
   app.get('/metrics', async (_request, reply) => reply.type(telemetry.registry.contentType).send(await telemetry.registry.metrics()));

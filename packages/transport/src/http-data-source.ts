@@ -1,7 +1,5 @@
-import { DomainError } from '@novacron/core';
 import type { FormattedExecutionResult } from 'graphql';
 import type { DataSource } from './data-source.ts';
-import { errorExtensions } from './error-format.ts';
 import { createInternalClient, type InternalClientOptions } from './internal-client.ts';
 
 /** A subgraph in another process, behind serveSubgraphs. */
@@ -10,14 +8,9 @@ export function createHttpDataSource(options: InternalClientOptions): DataSource
   const client = createInternalClient(options);
   return {
     name,
-    async process({ query, operationName, variables, context }) {
-      try {
-        const { body } = await client.post(`/${name}/graphql`, name, { query, operationName, variables }, context);
-        return body as FormattedExecutionResult; // serveSubgraphs answers nothing else
-      } catch (thrown) {
-        const error = DomainError.from(thrown);
-        return { errors: [{ message: error.message, extensions: errorExtensions(error) }] };
-      }
+    async process({ query, operationName, variables, context, signal = new AbortController().signal }) {
+      const { body } = await client.post(`/${name}/graphql`, name, { query, operationName, variables }, context, signal);
+      return body as FormattedExecutionResult; // what it is instead, readAnswer finds out
     },
     close: () => client.close(),
   };

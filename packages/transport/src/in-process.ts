@@ -5,5 +5,5 @@ import { createSubgraphExecutor } from './subgraph-executor.ts';
 
 /** A subgraph in this process: no HTTP, no JSON, no token. */
 export function createInProcessDataSource(subgraph: Subgraph, logger: Logger): DataSource {
-  return { name: subgraph.name, process: createSubgraphExecutor(subgraph, logger), close: async () => {} };
+  return { name: subgraph.name, conforms: true, process: createSubgraphExecutor(subgraph, logger), close: async () => {} };
 }
