@@ -1,6 +1,6 @@
 import { isPlatformAdmin, requireViewer, tenantsWith, type Role, type Viewer } from '@novacron/contracts';
 import type { SessionId, TenantId, UserId } from '@novacron/core';
-import { byId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import { byId, containing, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import { parseSearch } from './rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
 import type { Database } from './store/database.ts';
@@ -54,6 +54,3 @@ export async function findViewer(db: Database, { userId, sessionId }: { userId: 
   const roles = rows.flatMap(({ role, tenant_id: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }]));
   return { userId, sessionId, roles };
 }
-
-/** Prisma hands % and _ on to LIKE as they are. */
-const containing = (text: string) => ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' as const });

@@ -1,5 +1,6 @@
+import { rowLoader, rowsLoader } from '@novacron/graphql';
 import DataLoader from 'dataloader';
-import { isId, type TenantId, type UserId } from '@novacron/core';
+import type { TenantId, UserId } from '@novacron/core';
 import { quotaOf, type TenantQuota } from '@novacron/operations';
 import { UNLIMITED } from './rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
@@ -27,11 +28,11 @@ const NO_QUOTA: TenantQuota = { limits: UNLIMITED, used: { vms: 0, vcpus: 0, mem
 
 export function createLoaders(db: Database, sessionsSince: () => Date): Loaders {
   return {
-    users: byIdLoader(async (ids) => {
+    users: rowLoader(async (ids) => {
       const rows = await db.user.findMany({ where: { id: { in: ids } }, select: USER_COLUMNS });
       return rows.map(userRecord);
     }),
-    tenants: byIdLoader(async (ids) => {
+    tenants: rowLoader(async (ids) => {
       const rows = await db.tenant.findMany({ where: { id: { in: ids } }, select: TENANT_COLUMNS });
       return rows.map(tenantRecord);
     }),
@@ -39,26 +40,9 @@ export function createLoaders(db: Database, sessionsSince: () => Date): Loaders 
       const quotas = await quotaOf(db, ids);
       return ids.map((id) => quotas.get(id) ?? NO_QUOTA);
     }),
-    sessions: new DataLoader(async (userIds) => {
-      const rows = await db.session.findMany({
-        where: { userId: { in: [...userIds] }, revokedAt: null, createdAt: { gt: sessionsSince() } },
-        orderBy: { id: 'desc' },
-      });
-      const byUser = Map.groupBy(rows, (row) => row.userId);
-      return userIds.map((id) => byUser.get(id) ?? []);
-    }),
+    sessions: rowsLoader(
+      (ids) => db.session.findMany({ where: { userId: { in: ids }, revokedAt: null, createdAt: { gt: sessionsSince() } }, orderBy: { id: 'desc' } }),
+      (row) => row.userId,
+    ),
   };
-}
-
-/** What is no id is not asked for: PostgreSQL would refuse the whole query. */
-function byIdLoader<Row extends { id: string }>(read: (ids: string[]) => Promise<Row[]>): DataLoader<string, Row | null> {
-  return new DataLoader(
-    async (ids) => {
-      const asked = ids.filter(isId);
-      const rows = asked.length === 0 ? [] : await read(asked);
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      return ids.map((id) => byId.get(id) ?? null);
-    },
-    { cacheKeyFn: (id) => id },
-  );
 }

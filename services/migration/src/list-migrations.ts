@@ -1,6 +1,5 @@
 import { can, requireViewer, type MigrationState, type Viewer } from '@novacron/contracts';
-import { isId } from '@novacron/core';
-import { byIdDescending, cursorId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import { byIdDescending, cursorId, equalsId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, MigrationRow } from './database.ts';
 import { visibleTo, type Loaders } from './loaders.ts';
 
@@ -26,7 +25,7 @@ export async function listMigrations(
   const where = {
     AND: [
       visibleTo(viewer),
-      vmId == null ? {} : { vmId: { in: isId(vmId) ? [vmId] : [] } }, // what is no id names nothing
+      vmId == null ? {} : { vmId: equalsId(vmId) },
       states == null ? {} : { state: { in: [...states] } },
     ],
   };

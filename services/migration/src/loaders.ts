@@ -1,3 +1,4 @@
+import { countLoader, rowLoader, rowsLoader } from '@novacron/graphql';
 import DataLoader from 'dataloader';
 import { tenantsWith, type Viewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
@@ -25,8 +26,6 @@ export interface Loaders {
 
 /** No id comes after it. */
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** A statement has 65,535 parameters at most, Prisma's 32,767: https://www.postgresql.org/docs/current/limits.html */
-const BATCH = { maxBatchSize: 10_000 } as const;
 
 export function visibleTo(viewer: Viewer | null): Prisma.MigrationWhereInput {
   const tenants = tenantsWith(viewer, 'migration:read');
@@ -34,12 +33,7 @@ export function visibleTo(viewer: Viewer | null): Prisma.MigrationWhereInput {
 }
 
 export function createLoaders(database: Database, viewer: Viewer | null): Loaders {
-  // What is no id is not asked for: PostgreSQL would refuse the whole query.
-  const migration: Loaders['migration'] = new DataLoader(async (ids) => {
-    const rows = await database.migration.findMany({ where: { id: { in: ids.filter(isId) } } });
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => byId.get(id.toLowerCase()) ?? null);
-  }, BATCH);
+  const migration = rowLoader((ids) => database.migration.findMany({ where: { id: { in: ids } } }));
 
   /** The ids of every page in one query; the migrations themselves come through their own loader. */
   const readPages = async (pages: readonly VmPage[]): Promise<MigrationRow[][]> => {
@@ -64,15 +58,13 @@ export function createLoaders(database: Database, viewer: Viewer | null): Loader
   return {
     migration,
     migrationsOf: new DataLoader(readPages, { cacheKeyFn: ({ vmId, after, count }) => `${vmId} ${after} ${count}` }),
-    countOf: new DataLoader(async (ids) => {
-      const rows = await database.migration.groupBy({ by: ['vmId'], where: { AND: [{ vmId: { in: ids.filter(isId) } }, visibleTo(viewer)] }, _count: true });
-      const byVm = new Map(rows.map((row) => [row.vmId, row._count]));
-      return ids.map((id) => byVm.get(id.toLowerCase()) ?? 0);
-    }, BATCH),
-    blockersOf: new DataLoader(async (ids) => {
-      const rows = await database.hostBlocker.findMany({ where: { hostId: { in: ids.filter(isId) } }, orderBy: { vmName: 'asc' } });
-      const byHost = Map.groupBy(rows, (row) => row.hostId);
-      return ids.map((id) => byHost.get(id.toLowerCase()) ?? []);
-    }, BATCH),
+    countOf: countLoader(
+      async (ids) => database.migration.groupBy({ by: ['vmId'], where: { AND: [{ vmId: { in: ids } }, visibleTo(viewer)] }, _count: true }),
+      (row) => row.vmId,
+    ),
+    blockersOf: rowsLoader(
+      (ids) => database.hostBlocker.findMany({ where: { hostId: { in: ids } }, orderBy: { vmName: 'asc' } }),
+      (row) => row.hostId,
+    ),
   };
 }

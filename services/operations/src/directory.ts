@@ -1,6 +1,5 @@
 import { requireViewer, tenantsWith, type OperationState, type Viewer } from '@novacron/contracts';
-import { isId } from '@novacron/core';
-import { byIdDescending, cursorId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import { byIdDescending, cursorId, equalsId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Prisma } from './generated/prisma/client.ts';
 import type { Loaders } from './loaders.ts';
 import { parseKind, type OperationRecord } from './rules.ts';
@@ -49,12 +48,9 @@ export function visibleTo(viewer: Viewer | null): Prisma.OperationWhereInput {
   return tenants === 'all' ? {} : { tenantId: { in: tenants } };
 }
 
-/** What is no id names nothing. */
-const equals = (id: string) => ({ in: isId(id) ? [id] : [] });
-
 const matching = ({ states, kind, targetId, tenantId }: OperationFilter): Prisma.OperationWhereInput => ({
   ...(states == null ? {} : { state: { in: [...states] } }),
   ...(kind == null ? {} : { kind: parseKind(kind) }),
-  ...(targetId == null ? {} : { targetId: equals(targetId) }),
-  ...(tenantId == null ? {} : { tenantId: equals(tenantId) }),
+  ...(targetId == null ? {} : { targetId: equalsId(targetId) }),
+  ...(tenantId == null ? {} : { tenantId: equalsId(tenantId) }),
 });

@@ -1,3 +1,4 @@
+import { countLoader, rowLoader, rowsLoader } from '@novacron/graphql';
 import DataLoader from 'dataloader';
 import { tenantsWith, type Viewer } from '@novacron/contracts';
 import { isId, type OperationId } from '@novacron/core';
@@ -29,20 +30,8 @@ export interface Loaders {
 /** No id comes after it. */
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
-/**
- * A statement has 65,535 parameters at most, Prisma's 32,767, and where the rows are sorted it does not split by itself.
- * https://www.postgresql.org/docs/current/limits.html
- */
-const BATCH = { maxBatchSize: 10_000 } as const;
-
 export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
-  // What is no id is not asked for: PostgreSQL would refuse the whole query.
-  const operations: Loaders['operations'] = new DataLoader(async (ids) => {
-    const asked = ids.filter(isId);
-    const rows = asked.length === 0 ? [] : await db.operation.findMany({ where: { id: { in: asked } }, select: OPERATION_COLUMNS });
-    const byId = new Map(rows.map((row) => [row.id, operationRecord(row)]));
-    return ids.map((id) => byId.get(id.toLowerCase()) ?? null);
-  }, BATCH);
+  const operations = rowLoader(async (ids) => (await db.operation.findMany({ where: { id: { in: ids } }, select: OPERATION_COLUMNS })).map(operationRecord));
 
   /** The ids of every page in one query; the operations themselves come through their own loader. */
   const readPages = async (pages: readonly TargetPage[]): Promise<OperationRecord[][]> => {
@@ -69,33 +58,21 @@ export function createLoaders(db: Database, viewer: Viewer | null): Loaders {
 
   return {
     operations,
-    steps: new DataLoader(async (ids) => {
-      const rows = await db.step.findMany({
-        where: { operationId: { in: [...ids] } },
-        orderBy: [{ operationId: 'asc' }, { index: 'asc' }],
-        select: STEP_COLUMNS,
-      });
-      const byOperation = Map.groupBy(rows, (row) => row.operationId);
-      return ids.map((id) => (byOperation.get(id) ?? []).map(stepRecord));
-    }, BATCH),
-    children: new DataLoader(async (ids) => {
-      const rows = await db.operation.findMany({
-        where: { AND: [{ parentId: { in: [...ids] } }, visibleTo(viewer)] },
-        orderBy: { id: 'asc' },
-        select: OPERATION_COLUMNS,
-      });
-      const byParent = Map.groupBy(rows.map(operationRecord), (row) => row.parentId);
-      return ids.map((id) => byParent.get(id) ?? []);
-    }, BATCH),
+    steps: rowsLoader(
+      async (ids) => {
+        const rows = await db.step.findMany({ where: { operationId: { in: ids } }, orderBy: [{ operationId: 'asc' }, { index: 'asc' }], select: STEP_COLUMNS });
+        return rows.map((row) => Object.assign(stepRecord(row), { operationId: row.operationId }));
+      },
+      (step) => step.operationId,
+    ),
+    children: rowsLoader(
+      async (ids) => (await db.operation.findMany({ where: { AND: [{ parentId: { in: ids } }, visibleTo(viewer)] }, orderBy: { id: 'asc' }, select: OPERATION_COLUMNS })).map(operationRecord),
+      (operation) => operation.parentId,
+    ),
     operationsOf: new DataLoader(readPages, { cacheKeyFn: ({ targetId, after, count }) => `${targetId} ${after} ${count}` }),
-    countOf: new DataLoader(async (ids) => {
-      const rows = await db.operation.groupBy({
-        by: ['targetId'],
-        where: { AND: [{ targetId: { in: ids.filter(isId) } }, visibleTo(viewer)] },
-        _count: true,
-      });
-      const byTarget = new Map(rows.map((row) => [row.targetId, row._count]));
-      return ids.map((id) => byTarget.get(id.toLowerCase()) ?? 0);
-    }, BATCH),
+    countOf: countLoader(
+      async (ids) => db.operation.groupBy({ by: ['targetId'], where: { AND: [{ targetId: { in: ids } }, visibleTo(viewer)] }, _count: true }),
+      (row) => row.targetId,
+    ),
   };
 }

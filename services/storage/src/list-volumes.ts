@@ -1,9 +1,8 @@
-import { checkText, isId, type TenantId } from '@novacron/core';
-import { byId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import type { TenantId } from '@novacron/core';
+import { byId, containing, equalsId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, VolumeRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
 import { VolumeState } from './generated/prisma/enums.ts';
-import { LIMITS } from './rules.ts';
 
 export interface VolumeFilter {
   tenantId?: string | null | undefined;
@@ -25,19 +24,15 @@ export async function listVolumes(
   return toConnection(rows, page, (volume) => [volume.id], () => database.volume.count({ where }));
 }
 
-/** What is no id, or no state, matches nothing. */
-const idOrNothing = (id: string): string | Prisma.UuidFilter => (isId(id) ? id : { in: [] });
-
+/** What is no state matches nothing. */
 const stateOrNothing = (state: string) => Object.values(VolumeState).find((known) => known === state) ?? { in: [] };
 
 function whereFilter(filter: VolumeFilter | null | undefined): Prisma.VolumeWhereInput {
   return {
-    ...(filter?.tenantId == null ? {} : { tenantId: idOrNothing(filter.tenantId) }),
-    ...(filter?.poolId == null ? {} : { poolId: idOrNothing(filter.poolId) }),
-    ...(filter?.vmId == null ? {} : { vmId: idOrNothing(filter.vmId) }),
+    ...(filter?.tenantId == null ? {} : { tenantId: equalsId(filter.tenantId) }),
+    ...(filter?.poolId == null ? {} : { poolId: equalsId(filter.poolId) }),
+    ...(filter?.vmId == null ? {} : { vmId: equalsId(filter.vmId) }),
     ...(filter?.state == null ? {} : { state: stateOrNothing(filter.state) }),
-    ...(filter?.search
-      ? { name: { contains: checkText(filter.search, 'filter.search', LIMITS.search.most).replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' as const } }
-      : {}),
+    ...(filter?.search ? { name: containing(filter.search) } : {}),
   };
 }

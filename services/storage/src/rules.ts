@@ -67,7 +67,6 @@ export const LIMITS = {
   path: { most: 1024 },
   hosts: { most: 256 },
   snapshots: { most: 100 },
-  search: { most: 255 },
 } as const;
 
 export function checkSize(bytes: number, field = 'size'): number {

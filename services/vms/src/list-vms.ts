@@ -1,6 +1,6 @@
 import type { VmState } from '@novacron/contracts';
 import { checkText, DomainError, isId, isName, type TenantId } from '@novacron/core';
-import { parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import { containing, equalsId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database, VmRow } from './database.ts';
 import type { Prisma } from './generated/prisma/client.ts';
 import { LIMITS } from './rules.ts';
@@ -67,21 +67,12 @@ export async function listVms(database: Database, { tenants, filter, orderBy, pa
 
 const whereTenants = (tenants: readonly TenantId[] | 'all'): Prisma.VmWhereInput => (tenants === 'all' ? {} : { tenantId: { in: [...tenants] } });
 
-/** Prisma hands a text on to LIKE as it is; here it stands for itself. */
-export const containing = (text: string) => ({
-  contains: checkText(text, 'filter.search', LIMITS.search.most).replaceAll(/[\\%_]/g, String.raw`\$&`),
-  mode: 'insensitive' as const,
-});
-
-/** An id that is none matches nothing. */
-const idOrNothing = (id: string): string | Prisma.UuidFilter => (isId(id) ? id : { in: [] });
-
 function whereFilter(filter: VmFilter | null | undefined): Prisma.VmWhereInput {
   return {
     ...(filter?.states ? { state: { in: [...filter.states] } } : {}),
-    ...(filter?.hostId == null ? {} : { hostId: idOrNothing(filter.hostId) }),
-    ...(filter?.tenantId == null ? {} : { tenantId: idOrNothing(filter.tenantId) }),
-    ...(filter?.tags?.length ? { tags: { hasEvery: filter.tags.map((tag) => checkText(tag, 'filter.tags', LIMITS.search.most)) } } : {}),
+    ...(filter?.hostId == null ? {} : { hostId: equalsId(filter.hostId) }),
+    ...(filter?.tenantId == null ? {} : { tenantId: equalsId(filter.tenantId) }),
+    ...(filter?.tags?.length ? { tags: { hasEvery: filter.tags.map((tag) => checkText(tag, 'filter.tags', LIMITS.filter.most)) } } : {}),
     ...(filter?.search ? { name: containing(filter.search) } : {}),
   };
 }

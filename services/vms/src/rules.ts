@@ -105,7 +105,8 @@ export const LIMITS = {
   tags: { most: 50 },
   cmdline: { most: 2048 },
   label: { key: 63, value: 255 },
-  search: { most: 255 },
+  /** Of a text to look for. */
+  filter: { most: 255 },
 } as const;
 
 export function checkVcpus(vcpus: number): number {

@@ -1,9 +1,8 @@
-import { checkText, isId, type TenantId } from '@novacron/core';
-import { byId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import type { TenantId } from '@novacron/core';
+import { byId, containing, equalsId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import type { Database } from '../database.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { ImageState } from '../generated/prisma/enums.ts';
-import { LIMITS } from '../rules.ts';
 import type { ImageRow } from './image-store.ts';
 
 export interface ImageFilter {
@@ -30,12 +29,10 @@ export async function listImages(
 function whereFilter(filter: ImageFilter | null | undefined): Prisma.ImageWhereInput {
   return {
     AND: [
-      filter?.tenantId == null ? {} : { tenantId: isId(filter.tenantId) ? filter.tenantId : { in: [] } },
+      filter?.tenantId == null ? {} : { tenantId: equalsId(filter.tenantId) },
       filter?.public == null ? {} : { tenantId: filter.public ? null : { not: null } },
       filter?.state == null ? {} : { state: Object.values(ImageState).find((known) => known === filter.state) ?? { in: [] } },
-      filter?.search
-        ? { name: { contains: checkText(filter.search, 'filter.search', LIMITS.search.most).replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' } }
-        : {},
+      filter?.search ? { name: containing(filter.search) } : {},
     ],
   };
 }

@@ -1,9 +1,8 @@
 import { can, requireViewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
-import { byId, connectionType, forwardArguments, hostStateEnum, parsePage, toConnection } from '@novacron/graphql';
+import { byId, connectionType, containing, forwardArguments, hostStateEnum, parsePage, toConnection } from '@novacron/graphql';
 import { ringFor } from '@novacron/operations';
 import type { HostRow } from '../database.ts';
-import { containing } from '../list-vms.ts';
 import { setHostMaintenance, type HostAccepted } from '../maintain-host.ts';
 import { isMigrationEncrypted, registerHost } from '../register-host.ts';
 import { Operation } from './stubs.ts';
