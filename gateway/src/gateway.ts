@@ -1,8 +1,7 @@
-import { Supergraph } from '@apollo/federation-internals';
 import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
 import { DomainError, newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import { createSubscriptionEngine, createSubscriptionPlanner } from '@novacron/supergraph';
+import { createSubscriptionEngine, createSubscriptionPlanner, fixedSupergraph, loadSupergraph, type Supergraph } from '@novacron/supergraph';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -13,11 +12,13 @@ import { createEventsSchema, EVENTS_SUBGRAPH } from './events/schema.ts';
 import { STREAMS } from './events/streams.ts';
 import { createGraph } from './graph.ts';
 import type { TlsFiles } from './http/certificate.ts';
+import { compressAnswers } from './http/compression.ts';
 import { routeGraphql } from './http/graphql.ts';
 import { listening } from './http/listen.ts';
 import { routePlayground } from './http/playground.ts';
 import { routeProbes } from './http/probes.ts';
 import { openRedirect } from './http/redirect.ts';
+import { createContextOf } from './http/request-context.ts';
 import { createHttpServer } from './http/server.ts';
 import { openTls } from './http/tls.ts';
 import { protectSubgraphs } from './subgraph-protection.ts';
@@ -29,6 +30,8 @@ import { createViewers } from './viewers.ts';
 export { composeSupergraph } from './compose.ts';
 export { checkKeys } from './entity-keys.ts';
 export { EVENTS_SUBGRAPH, eventsSdl } from './events/schema.ts';
+
+const REQUEST_TIMEOUT_MS = 15_000;
 
 export interface GatewayOptions {
   /** The composed graph: gateway/supergraph.graphql. */
@@ -53,6 +56,8 @@ export interface GatewayOptions {
   allowedOrigins?: readonly string[];
   /** How long a subgraph may take to answer before its fields are null: 10 s. */
   subgraphTimeoutMs?: number;
+  /** How long a query or a mutation over HTTP may take. */
+  requestTimeoutMs?: number;
   /** The built playground: gateway/playground/dist. */
   playgroundDir: string;
 }
@@ -72,8 +77,9 @@ export interface Gateway {
  * keys. Fails with one clear sentence when the port is taken, the certificate no good or a subgraph has no data source.
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { supergraphSdl, dataSources, authenticator, events, redis, logger, host, allowedOrigins = [] } = options;
-  const faults = missingSources(supergraphSdl, dataSources);
+  const { supergraphSdl, dataSources, authenticator, events, redis, logger, host, allowedOrigins = [], requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  const supergraphs = fixedSupergraph(loadSupergraph(supergraphSdl));
+  const faults = missingSources(supergraphs.current, dataSources);
   if (faults.length > 0) throw new DomainError('UNAVAILABLE', `The gateway has no data source for ${faults.join(', ')}.`);
 
   /** What was opened, to be closed in reverse: also when a later part fails to open. */
@@ -94,8 +100,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => tls?.close());
     const app = createHttpServer({ allowedOrigins, telemetry, logger, tls });
     opened.defer(() => stopServer(app));
+    await compressAnswers(app);
     const playground = await routePlayground(app, options.playgroundDir);
-    routeGraphql(app, graph, viewers, playground);
+    routeGraphql(app, {
+      graph,
+      contextOf: createContextOf(viewers),
+      formatError: (thrown, requestId) => formatError(thrown, logger, requestId),
+      sendPage: playground.send,
+      timeoutMs: requestTimeoutMs,
+    });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, telemetry, circuits: subgraphs.circuits });
 
@@ -132,7 +145,5 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-function missingSources(supergraphSdl: string, dataSources: GatewayOptions['dataSources']): string[] {
-  const names = Supergraph.build(supergraphSdl).subgraphsMetadata().map(({ name }) => name);
-  return names.filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);
-}
+const missingSources = ({ subgraphs }: Supergraph, dataSources: GatewayOptions['dataSources']): string[] =>
+  subgraphs.map(({ name }) => name).filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);

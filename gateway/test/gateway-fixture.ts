@@ -15,6 +15,8 @@ import { smallGraph, type World } from './small-graph.ts';
 /** Who tokens stand for, as identity would say; counts how often it is asked. */
 export class FakeAuthority implements Authenticator {
   readonly #tokens = new Map<string, { viewer: Viewer; expiresAt: Date }>();
+  /** Tokens about which it never answers. */
+  readonly stuck = new Set<string>();
   asked = 0;
 
   signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000, userId = newId<UserId>()): { token: string; viewer: Viewer } {
@@ -35,6 +37,7 @@ export class FakeAuthority implements Authenticator {
 
   async authenticate(token: string): Promise<{ viewer: Viewer; expiresAt: Date }> {
     this.asked += 1;
+    if (this.stuck.has(token)) await new Promise(() => {});
     const known = this.#tokens.get(token);
     if (known === undefined) throw new DomainError('UNAUTHENTICATED', 'This access token is not valid.');
     return known;

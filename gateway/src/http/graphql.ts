@@ -1,52 +1,128 @@
-import { HeaderMap } from '@apollo/server';
-import type { RequestContext, Viewer } from '@novacron/contracts';
-import { DomainError } from '@novacron/core';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { GraphQLError } from 'graphql';
-import type { Graph } from '../graph.ts';
-import { userAgentOf } from '../user-agent.ts';
-import type { Viewers } from '../viewers.ts';
-import type { Playground } from './playground.ts';
+import { isUtf8 } from 'node:buffer';
+import { DomainError, type ErrorCode } from '@novacron/core';
+import { InvalidDocument } from '@novacron/supergraph';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GraphQLError, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
+import { subscriptionRefused, type Graph } from '../graph.ts';
+import { refuseUnasked } from './cross-site.ts';
+import { readBody, readSearch } from './graphql-parameters.ts';
+import { ANSWER_TYPES, chooseAnswerType, prefersPage, requireJson, type AnswerType } from './media-types.ts';
+import { createPatience } from './patience.ts';
+import { createPersistedQueries } from './persisted-queries.ts';
+import { RequestFault } from './request-fault.ts';
+import { addVary } from './vary.ts';
 
-/** Queries and mutations at /graphql; a browser that opens the address gets the playground. */
-export function routeGraphql(app: FastifyInstance, graph: Graph, viewers: Viewers, playground: Playground): void {
-  async function answer(request: FastifyRequest): Promise<{ status: number; headers: Iterable<[string, string]>; body: string }> {
-    const headers = new HeaderMap();
-    for (const [name, value] of Object.entries(request.headers)) {
-      if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+export const GRAPHQL_PATH = '/graphql';
+const METHODS = 'GET, HEAD, POST, OPTIONS';
+
+export interface GraphqlRouteOptions<Context> {
+  graph: Graph<Context>;
+  /** Who asks. What it throws is the whole answer: UNAUTHENTICATED, RATE_LIMITED or UNAVAILABLE. */
+  contextOf(request: FastifyRequest): Promise<Context>;
+  formatError(thrown: unknown, requestId: string): GraphQLFormattedError;
+  /** What a browser gets that opens the address. */
+  sendPage?: (reply: FastifyReply) => Promise<FastifyReply>;
+  /** How long a client waits for one answer at most, in milliseconds. */
+  timeoutMs: number;
+}
+
+interface Answer {
+  status: number;
+  headers?: Readonly<Record<string, string>>;
+  result: FormattedExecutionResult;
+}
+
+/** Queries and mutations at /graphql, as https://graphql.github.io/graphql-over-http/draft/ says. */
+export function routeGraphql<Context>(app: FastifyInstance, options: GraphqlRouteOptions<Context>): void {
+  const { graph, contextOf, formatError, sendPage, timeoutMs } = options;
+  const persisted = createPersistedQueries();
+
+  async function answer(request: FastifyRequest, reply: FastifyReply, type: AnswerType): Promise<Answer> {
+    const isPost = request.method === 'POST';
+    if (!isPost) refuseUnasked(request.headers);
+    const parameters = isPost ? readBody(request.body) : readSearch(new URL(request.url, 'http://gateway').searchParams);
+    const patience = createPatience(reply.raw, timeoutMs);
+    let retryable = true;
+
+    async function run(): Promise<Answer> {
+      const context = await contextOf(request);
+      const prepared = graph.prepare(persisted.resolve(parameters), parameters.operationName);
+      persisted.keep(parameters);
+      const { operation } = prepared.operation;
+      if (operation === 'subscription') throw subscriptionRefused();
+      if (operation === 'mutation' && !isPost) throw new RequestFault(405, 'A GET only reads: send a mutation by POST.', { allow: 'POST' });
+      // What nobody waits for is not read to its end; a mutation is not stopped halfway, and whether it was done is to be looked up.
+      retryable = operation === 'query';
+      const result = await prepared.run(parameters.variables, context, retryable ? patience.signal : undefined);
+      return { status: statusOf('data' in result, type), result };
     }
-    const { search } = new URL(request.url, 'http://gateway');
-    const context = async (): Promise<RequestContext> => ({
-      viewer: await authenticate(request.headers.authorization, viewers),
-      requestId: request.id,
-      address: request.ip,
-      userAgent: userAgentOf(request.headers),
-    });
-    return graph.answerHttp({ method: request.method, headers, search, body: request.body, requestId: request.id }, context);
+
+    const answered = await patience.wait(run());
+    if (answered !== null) return answered;
+    const late = new DomainError('UNAVAILABLE', `The answer took longer than ${timeoutMs / 1_000} s.`, { retryable });
+    return { status: 504, result: { errors: [formatError(late, request.id)] } };
   }
 
-  app.route({
-    method: ['GET', 'POST'],
-    url: '/graphql',
-    async handler(request, reply) {
-      if (request.method === 'GET' && request.headers.accept?.includes('text/html')) return playground.send(reply);
-      const { status, headers, body } = await answer(request);
-      for (const [name, value] of headers) reply.header(name, value);
-      return reply.code(status).header('cache-control', 'no-store').send(body);
-    },
+  function refuse(thrown: unknown, request: FastifyRequest, type: AnswerType): Answer {
+    const faults = thrown instanceof InvalidDocument ? thrown.errors : [thrown];
+    return { ...refusalOf(thrown, type), result: { errors: faults.map((fault) => formatError(fault, request.id)) } };
+  }
+
+  const send = (reply: FastifyReply, type: AnswerType, { status, headers = {}, result }: Answer): FastifyReply => {
+    addVary(reply, 'accept');
+    return reply.code(status).headers({ ...headers, 'cache-control': 'no-store', 'content-type': type }).send(JSON.stringify(result));
+  };
+
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    const parse = scope.getDefaultJsonParser('error', 'error');
+    scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+      if (!isUtf8(body)) return done(new RequestFault(400, 'The body is not in UTF-8.'));
+      return parse(request, body.toString(), (error, parsed) => (error ? done(new RequestFault(400, 'The body is no JSON.')) : done(null, parsed)));
+    });
+    scope.setErrorHandler((thrown, request, reply) => {
+      const type = chooseAnswerType(request.headers) ?? ANSWER_TYPES[0];
+      const { statusCode = 500 } = thrown as { statusCode?: number }; // fastify's own refusals carry one
+      const fault = statusCode === 413 ? new RequestFault(413, 'The request is larger than 256 kB.') : statusCode < 500 ? new RequestFault(statusCode, 'The request can\'t be read.') : thrown;
+      return send(reply, type, refuse(fault, request, type));
+    });
+    scope.addHook('onRequest', async (request) => {
+      if (request.method === 'POST') requireJson(request.headers);
+    });
+
+    scope.route({
+      method: ['GET', 'POST'],
+      url: GRAPHQL_PATH,
+      async handler(request, reply) {
+        if (request.method === 'GET' && sendPage && prefersPage(request.headers)) return sendPage(reply);
+        const type = chooseAnswerType(request.headers);
+        if (type === null) throw new RequestFault(406, `The answer can be ${ANSWER_TYPES.map((each) => each.split(';')[0]).join(' or ')}.`);
+        return send(reply, type, await answer(request, reply, type).catch((thrown: unknown) => refuse(thrown, request, type)));
+      },
+    });
+    scope.route({
+      method: ['PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+      url: GRAPHQL_PATH,
+      onRequest: async (request, reply) => {
+        if (request.method === 'OPTIONS') return reply.code(204).header('allow', METHODS).send();
+        throw new RequestFault(405, `Send ${METHODS}.`, { allow: METHODS });
+      },
+      handler: async () => undefined, // never reached
+    });
   });
 }
 
-/** Nobody without a token, since some fields need none; a token that is no good is refused whatever the fields. */
-async function authenticate(authorization: string | undefined, viewers: Viewers): Promise<Viewer | null> {
-  if (authorization === undefined) return null;
-  try {
-    const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
-    if (token === undefined) throw new DomainError('UNAUTHENTICATED', 'Send the access token as "Authorization: Bearer <token>".');
-    return (await viewers.authenticate(token)).viewer;
-  } catch (thrown) {
-    const error = DomainError.from(thrown);
-    const status = { UNAUTHENTICATED: 401, UNAVAILABLE: 503 }[error.code as string] ?? 500;
-    throw new GraphQLError(error.message, { originalError: error, extensions: { code: error.code, http: { status } } });
-  }
+/** A document that can't be run is an error of HTTP's only to clients that can tell whose answer it is. */
+const statusOf = (hasData: boolean, type: AnswerType): number => (hasData || type === ANSWER_TYPES[0] ? 200 : 400);
+
+/** HTTP's word for what the domain says of a whole request; what it says of one field is no matter of HTTP's. */
+const STATUS: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, FORBIDDEN: 403, RATE_LIMITED: 429, UNAVAILABLE: 503 };
+
+function refusalOf(thrown: unknown, type: AnswerType): Pick<Answer, 'status' | 'headers'> {
+  if (thrown instanceof InvalidDocument) return { status: statusOf(false, type) };
+  if (thrown instanceof RequestFault) return { status: thrown.status, headers: thrown.headers };
+  // Clients of Apollo's protocol send the document after this; some take any other status for a failure of the network.
+  if (thrown instanceof GraphQLError && thrown.extensions['code'] === 'PERSISTED_QUERY_NOT_FOUND') return { status: 200 };
+  if (thrown instanceof GraphQLError) return { status: 400 };
+  return { status: STATUS[DomainError.from(thrown).code] ?? 500 };
 }

@@ -6,6 +6,7 @@ import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { chooseRequestId, formatError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { allowOrigins } from './cors.ts';
 import { traceRequests } from './request-spans.ts';
 import { refuseFault, responseWith, securityHeaders } from './security-headers.ts';
 import type { Tls } from './tls.ts';
@@ -41,17 +42,8 @@ export function createHttpServer({ allowedOrigins, telemetry, logger, tls }: Htt
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    const { origin } = request.headers;
-    if (origin === undefined || !allowedOrigins.includes(origin)) return undefined;
-    reply.header('access-control-allow-origin', origin).header('vary', 'origin').header('access-control-expose-headers', 'x-request-id');
-    if (request.method !== 'OPTIONS') return undefined;
-    return reply
-      .code(204)
-      .header('access-control-allow-methods', 'GET, POST, PUT')
-      .header('access-control-allow-headers', 'authorization, content-type, x-request-id, apollo-require-preflight, traceparent, tracestate')
-      .header('access-control-max-age', '600')
-      .send();
   });
+  allowOrigins(app, allowedOrigins);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none'; // never the path as it was asked: that has no bounds
     telemetry.httpRequests.inc({ method: request.method, route, status: reply.statusCode });

@@ -5,7 +5,7 @@ import type { SubgraphSource } from './data-source.ts';
 type Variables = Record<string, unknown> | undefined;
 
 /** Our data source as Apollo's executor calls it. */
-export const toApolloDataSource = <Context>(source: SubgraphSource<Context>): GraphQLDataSource => ({
+export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, signal?: AbortSignal): GraphQLDataSource => ({
   async process({ request, context }) {
     const { query = '', operationName, variables } = request;
     const result = await source.process({
@@ -13,6 +13,7 @@ export const toApolloDataSource = <Context>(source: SubgraphSource<Context>): Gr
       operationName,
       variables,
       context: context as Context, // the executor hands on what the operation was given
+      signal,
     });
     return placeErrors(result, query, variables) as object; // Apollo's type of a result forbids null where GraphQL says null
   },

@@ -6,6 +6,8 @@ export interface SubgraphRequest<Context> {
   operationName?: string | undefined;
   variables?: Record<string, unknown> | undefined;
   context: Context;
+  /** Aborted when nobody waits for the answer any more. */
+  signal?: AbortSignal | undefined;
 }
 
 /**

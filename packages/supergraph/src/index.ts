@@ -1,5 +1,6 @@
 export { toApolloDataSource } from './apollo-data-source.ts';
 export type { SubgraphRequest, SubgraphSource } from './data-source.ts';
+export { createExecutor, type Executor, type ExecutorOptions, type PreparedOperation } from './executor.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
 export { refuseDeepVariables } from './limits/parse-within.ts';
 export { refuseBeyondLimits } from './limits/refuse-beyond-limits.ts';
@@ -13,3 +14,5 @@ export type { Member, Message } from './subscriptions/group.ts';
 export type { SubscriptionMetrics } from './subscriptions/metrics.ts';
 export { createSubscriptionPlanner, type PlannedSubscription, type SubscriptionPlanner, type Variables } from './subscriptions/plan.ts';
 export type { EventStreamOf, SampleStreamOf, StreamArguments, Streams } from './subscriptions/stream.ts';
+export { InvalidSupergraph, loadSupergraph, type Supergraph } from './supergraph.ts';
+export { fixedSupergraph, type SupergraphSource } from './supergraph-source.ts';
