@@ -86,14 +86,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const opened = new AsyncDisposableStack();
   try {
     const telemetry = createTelemetry();
-    const subgraphs = protectSubgraphs(dataSources, { timeoutMs: options.subgraphTimeoutMs, requestTimeoutMs: 15_000, registry: telemetry.registry, logger });
+    const subgraphs = protectSubgraphs(dataSources, { timeoutMs: options.subgraphTimeoutMs, requestTimeoutMs, registry: telemetry.registry, logger });
     const hub = await createEventHub(events, logger);
     opened.defer(() => hub.close());
     const viewers = await createViewers(authenticator, hub, events);
     opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
     opened.defer(() => samples.close());
-    const graph = await createGraph({ supergraphSdl, dataSources: subgraphs.sources, telemetry, logger });
+    const graph = createGraph({ supergraphs, sourcesOf: () => subgraphs.sources, presentation: createPresentation(logger), telemetry, logger });
     opened.defer(() => graph.close());
 
     const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
