@@ -39,6 +39,7 @@ export const VARIABLES = {
   NOVACRON_LISTEN: variable(z.string().default('127.0.0.1'), '127.0.0.1', 'Address that the gateway listens on.'),
   NOVACRON_PORT: variable(port.default(8090), '8090', 'Port of the API, the playground and the WebSocket.'),
   NOVACRON_ALLOWED_ORIGINS: variable(listOf(',').default([]), 'none', 'Origins of web applications elsewhere that may use the API, separated by commas.'),
+  NOVACRON_REQUEST_TIMEOUT_MS: variable(z.coerce.number().int().min(1).max(100_000).default(15_000), '15000', 'How long a query or a mutation over HTTP may take, in milliseconds.'),
   NOVACRON_ADMIN_EMAIL: variable(z.email().default('admin@novacron.local'), 'admin@novacron.local', 'The first administrator, made with the database.'),
   NOVACRON_ADMIN_PASSWORD: variable(z.string().optional(), 'generated, and printed once', "The first administrator's password."),
   NOVACRON_BOOT_DIRS: variable(listOf(':').optional(), '<NOVACRON_DATA>/boot', 'Directories on the host that VMs may boot kernels from, separated by colons.'),
@@ -123,7 +124,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
       agent: values.DATABASE_URL_AGENT ?? null,
     },
     redisUrl: values.REDIS_URL ?? null,
-    gateway: { host: values.NOVACRON_LISTEN, port: values.NOVACRON_PORT, allowedOrigins: values.NOVACRON_ALLOWED_ORIGINS },
+    gateway: { host: values.NOVACRON_LISTEN, port: values.NOVACRON_PORT, allowedOrigins: values.NOVACRON_ALLOWED_ORIGINS, requestTimeoutMs: values.NOVACRON_REQUEST_TIMEOUT_MS },
     subgraphs: {
       host: values.NOVACRON_SUBGRAPH_LISTEN,
       port: values.NOVACRON_SUBGRAPH_PORT,

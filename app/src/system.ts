@@ -180,6 +180,7 @@ async function openGateway(
     host: environment.gateway.host,
     port: environment.gateway.port,
     allowedOrigins: environment.gateway.allowedOrigins,
+    requestTimeoutMs: environment.gateway.requestTimeoutMs,
     subgraphTimeoutMs: environment.subgraphs.timeoutMs,
     playgroundDir: join(REPOSITORY, 'gateway/playground/dist'),
   });
