@@ -1,15 +1,11 @@
 import { DomainError, type OperationId, type VmId } from '@novacron/core';
+import { columnsOf } from '@novacron/database';
 import type { Tx, VolumeRow } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { stateOf, type VolumeVerb } from '../rules.ts';
 import { claimRoom } from './claims.ts';
 
-/** Every column, under its name in VolumeRow: the schema maps each of them to snake case. */
-const COLUMNS = Prisma.raw(
-  Object.values(Prisma.VolumeScalarFieldEnum)
-    .map((field) => `${field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)} AS "${field}"`)
-    .join(', '),
-);
+const COLUMNS = columnsOf(Prisma.VolumeScalarFieldEnum);
 
 /** The row, locked until the transaction ends (Prisma has no FOR UPDATE); null when there is none, or none that lives. */
 export async function findLockedVolume(tx: Tx, id: string): Promise<VolumeRow | null> {

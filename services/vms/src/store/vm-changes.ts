@@ -1,5 +1,6 @@
 import type { VmFacts } from '@novacron/contracts';
 import { DomainError, type HostId, type OperationId, type TenantId, type VmId } from '@novacron/core';
+import { columnsOf } from '@novacron/database';
 import { emit } from '@novacron/operations';
 import type { Database, Tx, VmRow } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
@@ -18,12 +19,7 @@ export const factsOf = (vm: VmRow): VmFacts => ({
   tags: vm.tags,
 });
 
-/** Every column, under its name in VmRow: the schema maps each of them to snake case. */
-const COLUMNS = Prisma.raw(
-  Object.values(Prisma.VmScalarFieldEnum)
-    .map((field) => `${field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)} AS "${field}"`)
-    .join(', '),
-);
+const COLUMNS = columnsOf(Prisma.VmScalarFieldEnum);
 
 /** The row, locked until the transaction ends (Prisma has no FOR UPDATE); null when there is none, or none that lives. */
 export async function findLockedVm(tx: Tx, id: VmId): Promise<VmRow | null> {
