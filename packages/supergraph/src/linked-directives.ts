@@ -1,28 +1,12 @@
-import { Kind, type ConstDirectiveNode, type ConstValueNode, type DocumentNode } from 'graphql';
+import { Kind, valueFromASTUntyped, type ConstDirectiveNode, type DocumentNode } from 'graphql';
 
 /** The arguments that a directive was applied with, as plain values. */
 export type DirectiveArguments = Readonly<Record<string, unknown>>;
 
 type Name = string | { name: string; as?: string };
 
-function plain(node: ConstValueNode): unknown {
-  switch (node.kind) {
-    case Kind.NULL:
-      return null;
-    case Kind.INT:
-    case Kind.FLOAT:
-      return Number(node.value);
-    case Kind.LIST:
-      return node.values.map(plain);
-    case Kind.OBJECT:
-      return Object.fromEntries(node.fields.map((field) => [field.name.value, plain(field.value)]));
-    default:
-      return node.value;
-  }
-}
-
 export const argumentsOf = (directive: ConstDirectiveNode): DirectiveArguments =>
-  Object.fromEntries((directive.arguments ?? []).map((argument) => [argument.name.value, plain(argument.value)]));
+  Object.fromEntries((directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]));
 
 /** Every @link of a document: the specification's address without its version, and the arguments. */
 const linksOf = (document: DocumentNode): { spec: string; link: DirectiveArguments }[] =>

@@ -2,6 +2,7 @@ import {
   isCompositeType,
   isObjectType,
   Kind,
+  valueFromASTUntyped,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
@@ -10,7 +11,6 @@ import {
   type GraphQLSchema,
   type OperationDefinitionNode,
   type SelectionSetNode,
-  type ValueNode,
 } from 'graphql';
 
 export type Variables = Readonly<Record<string, unknown>>;
@@ -39,7 +39,7 @@ export function selectFields(schema: GraphQLSchema, document: DocumentNode, oper
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const each of document.definitions) if (each.kind === Kind.FRAGMENT_DEFINITION) fragments.set(each.name.value, each);
   const variables: Record<string, unknown> = {};
-  for (const { variable, defaultValue } of operation.variableDefinitions ?? []) if (defaultValue) variables[variable.name.value] = valueOf(defaultValue, {});
+  for (const { variable, defaultValue } of operation.variableDefinitions ?? []) if (defaultValue) variables[variable.name.value] = valueFromASTUntyped(defaultValue);
   Object.assign(variables, given);
 
   function collect(set: SelectionSetNode, parent: GraphQLCompositeType, typename: unknown, fields: Map<string, SelectedField[]>): void {
@@ -66,7 +66,7 @@ export function selectFields(schema: GraphQLSchema, document: DocumentNode, oper
   return {
     argument({ nodes: [node], definition }, name) {
       const value = node.arguments?.find((argument) => argument.name.value === name)?.value;
-      const known = value && valueOf(value, variables);
+      const known = value && valueFromASTUntyped(value, variables);
       return known === undefined ? definition.args.find((argument) => argument.name === name)?.defaultValue : known;
     },
     of(sets, parent, typename) {
@@ -80,25 +80,7 @@ export function selectFields(schema: GraphQLSchema, document: DocumentNode, oper
 function isSkipped(directives: NonNullable<FieldNode['directives']>, variables: Variables): boolean {
   return directives.some(({ name, arguments: given }) => {
     const condition = given?.find((argument) => argument.name.value === 'if')?.value;
-    const value = condition && valueOf(condition, variables);
+    const value = condition && valueFromASTUntyped(condition, variables);
     return (name.value === 'skip' && value === true) || (name.value === 'include' && value === false);
   });
-}
-
-function valueOf(node: ValueNode, variables: Variables): unknown {
-  switch (node.kind) {
-    case Kind.VARIABLE:
-      return variables[node.name.value];
-    case Kind.NULL:
-      return null;
-    case Kind.INT:
-    case Kind.FLOAT:
-      return Number(node.value);
-    case Kind.LIST:
-      return node.values.map((value) => valueOf(value, variables));
-    case Kind.OBJECT:
-      return Object.fromEntries(node.fields.map((field) => [field.name.value, valueOf(field.value, variables)]));
-    default:
-      return node.value;
-  }
 }

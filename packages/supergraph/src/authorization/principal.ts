@@ -1,0 +1,7 @@
+/** Who asks, as far as @authenticated, @requiresScopes and @policy want to know. */
+export interface Principal {
+  authenticated: boolean;
+  scopes: ReadonlySet<string>;
+  /** Which of these policies it satisfies; without it, none. */
+  policies?(names: readonly string[]): Promise<ReadonlySet<string>>;
+}
