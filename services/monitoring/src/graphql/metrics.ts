@@ -10,6 +10,7 @@ const Host = builder.externalRef('Host', builder.selection<{ id: string }>('id')
 const { VmMetrics, HostMetrics } = metricsTypes(builder, Vm, Host);
 
 Vm.implement({
+  description: 'A VM.',
   externalFields: (t) => ({ id: t.id({ description: 'Its id.' }) }),
   fields: (t) => ({
     metrics: t.field({
@@ -41,6 +42,7 @@ Vm.implement({
 });
 
 Host.implement({
+  description: 'A host.',
   externalFields: (t) => ({ id: t.id({ description: 'Its id.' }) }),
   fields: (t) => ({
     metrics: t.field({

@@ -25,6 +25,7 @@ export const VmNic = builder.objectRef<NicWithGroups>('VmNic').implement({
 /** vms' VM, to which this adds its NICs. */
 const Vm = builder.externalRef('Vm', builder.selection<{ id: string }>('id'));
 Vm.implement({
+  description: 'A VM.',
   externalFields: (t) => ({ id: t.id({ description: 'Its id.' }) }),
   fields: (t) => ({
     nics: t.field({
