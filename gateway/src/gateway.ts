@@ -1,7 +1,8 @@
-import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
+import type { Authenticator, ReceiveUpload, RequestContext } from '@novacron/contracts';
 import { DomainError, newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import { createSubscriptionEngine, createSubscriptionPlanner, fixedSupergraph, loadSupergraph, type Supergraph } from '@novacron/supergraph';
+import { createSubscriptionEngine, createSubscriptionPlanner, fixedSupergraph, loadSupergraph, type Presentation, type Supergraph } from '@novacron/supergraph';
+import { untraced } from '@novacron/telemetry';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -15,12 +16,14 @@ import type { TlsFiles } from './http/certificate.ts';
 import { compressAnswers } from './http/compression.ts';
 import { routeGraphql } from './http/graphql.ts';
 import { listening } from './http/listen.ts';
+import { routeMetrics } from './http/metrics.ts';
 import { routePlayground } from './http/playground.ts';
 import { routeProbes } from './http/probes.ts';
 import { openRedirect } from './http/redirect.ts';
 import { createContextOf } from './http/request-context.ts';
 import { createHttpServer } from './http/server.ts';
 import { openTls } from './http/tls.ts';
+import { createOperationObserver } from './observation/operation-observer.ts';
 import { protectSubgraphs } from './subgraph-protection.ts';
 import { rightsOf } from './subscriptions/rights.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
@@ -32,6 +35,7 @@ export { checkKeys } from './entity-keys.ts';
 export { EVENTS_SUBGRAPH, eventsSdl } from './events/schema.ts';
 
 const REQUEST_TIMEOUT_MS = 15_000;
+const SLOW_OPERATION_MS = 1_000;
 
 export interface GatewayOptions {
   /** The composed graph: gateway/supergraph.graphql. */
@@ -58,6 +62,10 @@ export interface GatewayOptions {
   subgraphTimeoutMs?: number;
   /** How long a query or a mutation over HTTP may take. */
   requestTimeoutMs?: number;
+  /** Operations that take longer are logged with their plan: 1,000; 0: none. */
+  slowOperationMs?: number;
+  /** What whoever reads /metrics has to send as a bearer token; null: nothing. */
+  metricsToken?: string | null;
   /** The built playground: gateway/playground/dist. */
   playgroundDir: string;
 }
@@ -93,7 +101,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
     opened.defer(() => samples.close());
-    const graph = createGraph({ supergraphs, sourcesOf: () => subgraphs.sources, presentation: createPresentation(logger), telemetry, logger });
+    const observer = createOperationObserver<RequestContext>({ telemetry, slowOperationMs: options.slowOperationMs ?? SLOW_OPERATION_MS, isSignedIn: ({ viewer }) => viewer !== null, logger });
+    const graph = createGraph({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation: createPresentation(logger), observer, telemetry, logger });
     opened.defer(() => graph.close());
 
     const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
@@ -110,13 +119,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       timeoutMs: requestTimeoutMs,
     });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
-    routeProbes(app, { authenticator, events, hub, redis, telemetry, circuits: subgraphs.circuits });
+    routeProbes(app, { authenticator, events, hub, redis, circuits: subgraphs.circuits });
+    routeMetrics(app, telemetry, options.metricsToken ?? null);
 
     const planner = createSubscriptionPlanner({
       supergraphSdl,
-      dataSources: subgraphs.sources,
+      dataSources: observer.sources(subgraphs.sources),
       events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
-      presentation: createPresentation(logger),
+      presentation: untracedPresentation(createPresentation(logger)),
       logger,
     });
     const engine = createSubscriptionEngine({
@@ -144,6 +154,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     throw error;
   }
 }
+
+/** Events by the hundred a second, each for as long as anybody listens: no matter for traces. */
+const untracedPresentation = (presentation: Presentation<RequestContext>): Presentation<RequestContext> => ({
+  ...presentation,
+  inRequest: (context, run) => untraced(() => presentation.inRequest(context, run)),
+});
 
 const missingSources = ({ subgraphs }: Supergraph, dataSources: GatewayOptions['dataSources']): string[] =>
   subgraphs.map(({ name }) => name).filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);

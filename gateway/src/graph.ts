@@ -12,6 +12,7 @@ import {
 } from '@novacron/supergraph';
 import { GraphQLError, type FormattedExecutionResult } from 'graphql';
 import type { Logger } from 'pino';
+import type { OperationObserver } from './observation/operation-observer.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export interface GraphRequest {
@@ -37,6 +38,7 @@ export interface GraphOptions<Context> {
   /** Where a supergraph's subgraphs are asked: every one that a query or a mutation needs. */
   sourcesOf(supergraph: Supergraph): Readonly<Record<string, SubgraphSource<Context>>>;
   presentation: Presentation<Context>;
+  observer: OperationObserver<Context>;
   telemetry: Telemetry;
   limits?: Limits;
   logger: Logger;
@@ -44,14 +46,14 @@ export interface GraphOptions<Context> {
 
 /** Follows the supergraph: what is under way goes on with the one it began with. */
 export function createGraph<Context>(options: GraphOptions<Context>): Graph<Context> {
-  const { supergraphs, sourcesOf, presentation, telemetry, limits, logger } = options;
+  const { supergraphs, sourcesOf, presentation, observer, telemetry, limits, logger } = options;
   const executorOf = (supergraph: Supergraph): Executor<Context> => createExecutor({ supergraph, dataSources: sourcesOf(supergraph), presentation, limits, logger });
   let executor = executorOf(supergraphs.current);
   const stop = supergraphs.onChange((supergraph) => (executor = executorOf(supergraph)));
 
   function prepare(query: string, operationName: string | null): PreparedOperation<Context> {
     try {
-      return counted(executor.prepare(query, operationName), telemetry);
+      return observer.watch(counted(executor.prepare(query, operationName), telemetry));
     } catch (thrown) {
       telemetry.operations.inc({ type: 'unknown', outcome: 'error' });
       throw thrown;

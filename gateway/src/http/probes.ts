@@ -4,14 +4,12 @@ import type { Circuit } from '@novacron/transport';
 import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { EventHub } from '../events/hub.ts';
-import type { Telemetry } from '../telemetry.ts';
 
 export interface ProbeOptions {
   authenticator: Authenticator;
   events: EventLog;
   hub: EventHub;
   redis: Redis;
-  telemetry: Telemetry;
   /** Which subgraphs are asked. */
   circuits(): Record<string, Circuit>;
 }
@@ -31,8 +29,8 @@ async function isThere(check: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** What supervisors, balancers and collectors ask: /health, /ready, /metrics, and the public keys of access tokens. */
-export function routeProbes(app: FastifyInstance, { authenticator, events, hub, redis, telemetry, circuits }: ProbeOptions): void {
+/** What supervisors, balancers and collectors ask: /health, /ready, and the public keys of access tokens. */
+export function routeProbes(app: FastifyInstance, { authenticator, events, hub, redis, circuits }: ProbeOptions): void {
   app.get('/health', async () => ({ status: 'ok' }));
 
   app.get('/ready', async (_request, reply) => {
@@ -47,8 +45,6 @@ export function routeProbes(app: FastifyInstance, { authenticator, events, hub, 
     const ready = Object.values(checks).every(Boolean);
     return reply.code(ready ? 200 : 503).header('cache-control', 'no-store').send({ ready, checks, subgraphs: circuits() });
   });
-
-  app.get('/metrics', async (_request, reply) => reply.type(telemetry.registry.contentType).send(await telemetry.registry.metrics()));
 
   app.get('/.well-known/jwks.json', async (_request, reply) =>
     reply.header('cache-control', 'public, max-age=60').send(await authenticator.jwks()),

@@ -1,2 +1,2 @@
-export { failSpan, inSpan, type SpanDescription } from './span.ts';
+export { failSpan, inSpan, untraced, type SpanDescription } from './span.ts';
 export { carryTrace, inCarriedTrace, type TraceCarrier } from './trace-carrier.ts';
