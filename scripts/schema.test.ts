@@ -14,8 +14,8 @@ function unexplained(sdl: string): string[] {
   const silent: string[] = [];
   const path: string[] = [];
   visit(parse(sdl), {
+    DirectiveDefinition: () => false, // Federation's own
     enter(node) {
-      if (node.kind === 'DirectiveDefinition') return false; // Federation's own
       if (!isDefinition(node)) return;
       path.push(node.name.value);
       if (!node.description?.value) silent.push(path.join('.'));
