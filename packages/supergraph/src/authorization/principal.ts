@@ -3,5 +3,5 @@ export interface Principal {
   authenticated: boolean;
   scopes: ReadonlySet<string>;
   /** Which of these policies it satisfies; without it, none. */
-  policies?(names: readonly string[]): Promise<ReadonlySet<string>>;
+  policies?(names: readonly string[]): ReadonlySet<string>;
 }

@@ -107,7 +107,7 @@ describe('an estimate', () => {
     const deep = Array.from({ length: 12 }, () => 'vms(first: 500) { edges { node { host {').join(' ');
     expect(estimate(`{ vm { host { ${deep} id ${'} } } }'.repeat(12)} } } }`)).toBeGreaterThan(1e30);
     expect(estimate(`{ ${Array.from({ length: 2_000 }, (_, index) => `a${index}: vms { edges { node { id } } }`).join(' ')} }`)).toBe(2_000 * 51);
-    expect(performance.now() - begun).toBeLessThan(200);
+    expect(performance.now() - begun).toBeLessThan(1_000);
   });
 });
 
