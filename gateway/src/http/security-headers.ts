@@ -68,5 +68,8 @@ export function refuseSocket(socket: Duplex, status: number, more: SecurityHeade
 /** What node:http finds wrong with bytes that are no request. */
 const FAULTS: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
-/** For a server's 'clientError'. */
-export const refuseFault = ({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void => refuseSocket(socket, FAULTS[code] ?? 400);
+/** For a server's 'clientError'. A connection that failed below HTTP is only cut: what is written to it never ends. */
+export function refuseFault({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
+  if (/^(HPE|ERR_HTTP)_/.test(code)) refuseSocket(socket, FAULTS[code] ?? 400);
+  else socket.destroy();
+}
