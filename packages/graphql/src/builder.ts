@@ -3,6 +3,7 @@ import DirectivesPlugin from '@pothos/plugin-directives';
 import FederationPlugin from '@pothos/plugin-federation';
 import type { RequestContext } from '@novacron/contracts';
 import { ByteSize, DateTime, Json } from './scalars.ts';
+import SeamsPlugin from './seams.ts';
 
 export interface SchemaTypes<Context extends RequestContext> {
   Context: Context;
@@ -18,11 +19,11 @@ export interface SchemaTypes<Context extends RequestContext> {
 /** The types that Pothos sees once it has filled in its own defaults. */
 export type ExtendedTypes<Context extends RequestContext> = PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes<Context>>;
 
-/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so, federation. */
+/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so or are seams, federation. */
 export function createBuilder<Context extends RequestContext>() {
   const builder = new SchemaBuilder<SchemaTypes<Context>>({
     // Directives must come before federation, or @key silently vanishes.
-    plugins: [DirectivesPlugin, FederationPlugin],
+    plugins: [DirectivesPlugin, FederationPlugin, SeamsPlugin],
     defaultFieldNullability: false,
   });
   builder.addScalarType('ByteSize', ByteSize);
