@@ -182,6 +182,8 @@ async function openGateway(
     allowedOrigins: environment.gateway.allowedOrigins,
     requestTimeoutMs: environment.gateway.requestTimeoutMs,
     subgraphTimeoutMs: environment.subgraphs.timeoutMs,
+    slowOperationMs: environment.gateway.slowOperationMs,
+    metricsToken: environment.gateway.metricsToken,
     playgroundDir: join(REPOSITORY, 'gateway/playground/dist'),
   });
   opened.defer(() => gateway.close());
