@@ -16,5 +16,7 @@ export interface SubgraphRequest<Context> {
  */
 export interface SubgraphSource<Context> {
   readonly name: string;
+  /** Its answers are of its schema by construction, as graphql-js makes them in this process: nobody needs to look. */
+  readonly conforms?: true;
   process(request: SubgraphRequest<Context>): Promise<FormattedExecutionResult>;
 }

@@ -1,4 +1,5 @@
 export { toApolloDataSource } from './apollo-data-source.ts';
+export { checkSources } from './checked-source.ts';
 export type { SubgraphRequest, SubgraphSource } from './data-source.ts';
 export { createExecutor, type Executor, type ExecutorOptions, type PreparedOperation } from './executor.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';

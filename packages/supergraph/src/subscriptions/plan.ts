@@ -18,6 +18,7 @@ import {
 } from 'graphql';
 import type { Logger } from 'pino';
 import { toApolloDataSource } from '../apollo-data-source.ts';
+import { checkSources } from '../checked-source.ts';
 import type { SubgraphSource } from '../data-source.ts';
 import type { Presentation } from '../presentation.ts';
 import { chooseOperation, InvalidDocument, readDocument } from './document.ts';
@@ -76,7 +77,7 @@ export function createSubscriptionPlanner<Context>({ supergraphSdl, dataSources,
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
   const services: ServiceMap = Object.fromEntries(
-    Object.entries(dataSources).map(([name, source]) => [name, toApolloDataSource(source)]),
+    Object.entries(checkSources(dataSources, supergraphSchema, logger)).map(([name, source]) => [name, toApolloDataSource(source)]),
   );
 
   function planSubscription(key: string, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription<Context> {
