@@ -70,7 +70,7 @@ export const VARIABLES = {
   NOVACRON_OPERATIONS_URL: variable(httpUrl.optional(), 'in this process', 'Where the operations role listens, for a gateway elsewhere.'),
   NOVACRON_SUBGRAPH_LISTEN: variable(z.string().default('127.0.0.1'), '127.0.0.1', 'Address that subgraphs without a gateway beside them listen on.'),
   NOVACRON_SUBGRAPH_PORT: variable(port.default(8091), '8091', 'Port that subgraphs without a gateway beside them listen on.'),
-  NOVACRON_SUBGRAPH_TIMEOUT: variable(z.coerce.number().min(0.1).max(14).default(10), '10', 'Seconds that a subgraph may take to answer before its fields are null; less than the time of a request, 15.'),
+  NOVACRON_SUBGRAPH_TIMEOUT: variable(z.coerce.number().min(0.1).max(100).default(10), '10', 'Seconds that a subgraph may take to answer before its fields are null; nine tenths of NOVACRON_REQUEST_TIMEOUT at most.'),
   NOVACRON_INTERNAL_KEY_DIR: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys', 'Directory of gateway.key and gateway.pub, with which the gateway proves itself to subgraphs. A subgraph needs gateway.pub alone.'),
   NOVACRON_MASTER_KEY_FILE: variable(z.string().startsWith('/').optional(), '<NOVACRON_DATA>/keys/master.key', 'File of the 32 bytes that secrets in the database are sealed with; made at the first start, mode 0600.'),
   NOVACRON_METRICS_TOKEN: variable(z.string().min(16).optional(), 'whoever reaches the port may read them', 'What Prometheus has to send as a bearer token for /metrics; 16 characters at least.'),
