@@ -40,6 +40,9 @@ export const VARIABLES = {
   NOVACRON_PORT: variable(port.default(8090), '8090', 'Port of the API, the playground and the WebSocket.'),
   NOVACRON_ALLOWED_ORIGINS: variable(listOf(',').default([]), 'none', 'Origins of web applications elsewhere that may use the API, separated by commas.'),
   NOVACRON_REQUEST_TIMEOUT: variable(z.coerce.number().min(0.1).max(100).default(15), '15', 'Seconds that a query or a mutation over HTTP may take.'),
+  NOVACRON_TLS_CERT: variable(z.string().startsWith('/').optional(), 'plain HTTP', 'PEM file of the certificate, its chain behind it, that the gateway speaks HTTPS and WSS with. Read again when it changes.'),
+  NOVACRON_TLS_KEY: variable(z.string().startsWith('/').optional(), 'plain HTTP', "PEM file of that certificate's private key, not encrypted."),
+  NOVACRON_HTTP_REDIRECT_PORT: variable(port.optional(), 'none', 'Port where plain HTTP is sent on to HTTPS, under the names that the certificate is for.'),
   NOVACRON_ADMIN_EMAIL: variable(z.email().default('admin@novacron.local'), 'admin@novacron.local', 'The first administrator, made with the database.'),
   NOVACRON_ADMIN_PASSWORD: variable(z.string().optional(), 'generated, and printed once', "The first administrator's password."),
   NOVACRON_BOOT_DIRS: variable(listOf(':').optional(), '<NOVACRON_DATA>/boot', 'Directories on the host that VMs may boot kernels from, separated by colons.'),
@@ -88,6 +91,13 @@ export const VARIABLES = {
 
 const schema = z.object(Object.fromEntries(Object.entries(VARIABLES).map(([name, { schema: one }]) => [name, one])) as { [Name in keyof typeof VARIABLES]: (typeof VARIABLES)[Name]['schema'] }); // fromEntries forgets the keys
 
+/** Who sets the first has to set the second. */
+const NEEDS: readonly (readonly [keyof typeof VARIABLES, keyof typeof VARIABLES])[] = [
+  ['NOVACRON_TLS_CERT', 'NOVACRON_TLS_KEY'],
+  ['NOVACRON_TLS_KEY', 'NOVACRON_TLS_CERT'],
+  ['NOVACRON_HTTP_REDIRECT_PORT', 'NOVACRON_TLS_CERT'],
+];
+
 export type Environment = ReturnType<typeof readEnvironment>;
 
 /** Variables that are wrong; the message names each, and never its value. */
@@ -100,9 +110,11 @@ const withoutEmpty = (env: NodeJS.ProcessEnv) => Object.fromEntries(Object.entri
 
 /** The environment as the rest of the program sees it: nested, typed and complete. */
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
-  const parsed = schema.safeParse(withoutEmpty(env));
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
+  const given = withoutEmpty(env);
+  const parsed = schema.safeParse(given);
+  const missing = NEEDS.filter(([one, other]) => given[one] !== undefined && given[other] === undefined).map(([one, other]) => `  ${other}: must be set where ${one} is`);
+  if (!parsed.success || missing.length > 0) {
+    const faults = [...(parsed.error?.issues ?? []).map((issue) => `  ${issue.path.join('.')}: ${issue.message}`), ...missing];
     throw new EnvironmentError(`These environment variables are wrong:\n${faults.join('\n')}`);
   }
   const values = parsed.data;
@@ -130,6 +142,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
       host: values.NOVACRON_LISTEN,
       port: values.NOVACRON_PORT,
       allowedOrigins: values.NOVACRON_ALLOWED_ORIGINS,
+      tls: values.NOVACRON_TLS_CERT !== undefined && values.NOVACRON_TLS_KEY !== undefined ? { cert: values.NOVACRON_TLS_CERT, key: values.NOVACRON_TLS_KEY } : null,
+      redirectPort: values.NOVACRON_HTTP_REDIRECT_PORT ?? null,
       requestTimeoutMs: values.NOVACRON_REQUEST_TIMEOUT * 1_000,
       slowOperationMs: values.NOVACRON_SLOW_OPERATION_MS,
       metricsToken: values.NOVACRON_METRICS_TOKEN ?? null,

@@ -179,6 +179,8 @@ async function openGateway(
     logger,
     host: environment.gateway.host,
     port: environment.gateway.port,
+    tls: environment.gateway.tls,
+    redirectPort: environment.gateway.redirectPort,
     allowedOrigins: environment.gateway.allowedOrigins,
     requestTimeoutMs: environment.gateway.requestTimeoutMs,
     subgraphTimeoutMs: environment.subgraphs.timeoutMs,
