@@ -1,7 +1,7 @@
 import { printSubgraphSchema } from '@apollo/subgraph';
 import { DomainError, newId, type HostId, type TenantId, type UserId, type VmId } from '@novacron/core';
 import { requireInTenant, requireViewer, seesTenant, type RequestContext, type Subgraph, type VmFacts } from '@novacron/contracts';
-import { createBuilder, entityStub, metricsTypes, migrationStateEnum, operationStateEnum, toSubgraphSchema, vmFilterInput, vmStateEnum } from '@novacron/graphql';
+import { connectionType, createBuilder, entityStub, metricsTypes, pageArguments, parsePage, toConnection, migrationStateEnum, operationStateEnum, toSubgraphSchema, vmFilterInput, vmStateEnum } from '@novacron/graphql';
 import { composeSupergraph, eventsSdl } from '../src/gateway.ts';
 
 export interface VmRow extends VmFacts {
@@ -89,6 +89,7 @@ function vmsSubgraph(world: World): Subgraph {
     }),
   });
   builder.asEntity(Migration, { key: builder.selection<{ id: string }>('id'), resolveReference: ({ id }) => ({ id }) });
+  const HostConnection = connectionType(builder, 'Host', Host);
   builder.queryType({
     description: 'What can be asked.',
     fields: (t) => ({
@@ -110,7 +111,32 @@ function vmsSubgraph(world: World): Subgraph {
         args: { filter: t.arg({ type: filter, description: 'Which.' }) },
         resolve: (_root, _args, { viewer }) => [...world.vms.values()].filter((vm) => seesTenant(requireViewer(viewer), vm.tenantId)),
       }),
-      operation: t.field({ type: Operation, nullable: true, description: 'An operation.', resolve: () => null }),
+      operation: t.field({
+        type: Operation,
+        nullable: true,
+        description: 'An operation.',
+        args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
+        resolve: () => null,
+      }),
+      host: t.field({
+        type: Host,
+        nullable: true,
+        description: 'A host.',
+        args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
+        resolve: (_root, { id }) => world.hosts.get(id) ?? null,
+      }),
+      hosts: t.field({
+        type: HostConnection,
+        description: 'A page of hosts.',
+        args: pageArguments(t.arg),
+        resolve: (_root, args) => {
+          const page = parsePage(args);
+          const all = [...world.hosts.values()].toSorted((one, other) => (one.id < other.id ? -1 : 1));
+          const from = page.cursor?.[0];
+          const rows = page.backwards ? all.toReversed().filter(({ id }) => from === undefined || id < from) : all.filter(({ id }) => from === undefined || id > from);
+          return toConnection(rows.slice(0, page.limit + 1), page, ({ id }) => [id], async () => all.length);
+        },
+      }),
       broken: t.string({
         nullable: true,
         description: 'Fails as code does.',
@@ -134,6 +160,17 @@ function vmsSubgraph(world: World): Subgraph {
       memory: t.field({ type: 'ByteSize', required: true, description: 'Its memory.' }),
     }),
   });
+  const RegisterHostInput = builder.inputType('RegisterHostInput', {
+    description: 'A host.',
+    fields: (t) => ({ name: t.string({ required: true, description: 'Its name.' }), idempotencyKey: t.string({ description: 'Once only.' }) }),
+  });
+  const VmPayload = builder.objectRef<{ vm: VmRow; operation: OperationRow }>('VmPayload').implement({
+    description: 'A VM and what happens to it.',
+    fields: (t) => ({
+      vm: t.field({ type: Vm, description: 'The VM.', resolve: ({ vm }) => vm }),
+      operation: t.field({ type: Operation, description: 'What was begun.', resolve: ({ operation }) => operation }),
+    }),
+  });
   builder.mutationType({
     description: 'What can be changed.',
     fields: (t) => ({
@@ -142,6 +179,28 @@ function vmsSubgraph(world: World): Subgraph {
         description: 'Answers the memory.',
         args: { input: t.arg({ type: CreateVmInput, required: true, description: 'The VM.' }) },
         resolve: (_root, { input }) => input.memory,
+      }),
+      startVm: t.field({
+        type: VmPayload,
+        description: 'Starts a VM.',
+        args: { id: t.arg.id({ required: true, description: 'Which.' }) },
+        resolve: (_root, { id }, { viewer }) => {
+          const vm = world.vms.get(id);
+          if (vm === undefined) throw new DomainError('NOT_FOUND', 'There is no VM with this id.', { field: 'id' });
+          requireInTenant(viewer, 'vm:start', vm.tenantId, 'VM');
+          if (vm.state === 'RUNNING') throw new DomainError('INVALID_STATE', 'It runs already.', { field: 'id' });
+          return { vm, operation: { id: newId(), kind: 'vm.start', state: 'QUEUED' as const, progress: 0 } };
+        },
+      }),
+      registerHost: t.field({
+        type: Host,
+        description: 'Takes in a host.',
+        args: { input: t.arg({ type: RegisterHostInput, required: true, description: 'The host.' }) },
+        resolve: (_root, { input }) => {
+          const host = { id: newId<HostId>(), name: input.name };
+          world.hosts.set(host.id, host);
+          return host;
+        },
       }),
     }),
   });
@@ -155,11 +214,34 @@ function identitySubgraph(world: World): Subgraph {
     fields: (t) => ({ id: t.exposeID('id', { description: 'Its id.' }), email: t.exposeString('email', { description: 'Its address.' }), asking: t.string({ nullable: true, description: 'The session that asks.', resolve: (_user, _args, { viewer }) => viewer?.sessionId ?? null }) }),
   });
   builder.asEntity(User, { key: builder.selection<{ id: string }>('id'), resolveReference: ({ id }) => world.users.get(id) ?? null });
+  const AuthPayload = builder.objectRef<{ accessToken: string }>('AuthPayload').implement({
+    description: 'What proves who you are.',
+    fields: (t) => ({ accessToken: t.exposeString('accessToken', { description: 'Sent with every request.' }) }),
+  });
+  const LoginInput = builder.inputType('LoginInput', {
+    description: 'What proves who you are.',
+    fields: (t) => ({ email: t.string({ required: true, description: 'Who.' }), password: t.string({ required: true, description: 'The proof.' }) }),
+  });
   builder.queryType({
     description: 'What can be asked.',
     fields: (t) => ({
       me: t.string({ description: "The viewer's id.", resolve: (_root, _args, { viewer }) => requireViewer(viewer).userId }),
       requestId: t.string({ description: "The request's id.", resolve: (_root, _args, { requestId }) => requestId }),
+    }),
+  });
+  builder.mutationType({
+    description: 'What can be changed.',
+    fields: (t) => ({
+      login: t.field({
+        type: AuthPayload,
+        description: 'Signs in.',
+        args: { input: t.arg({ type: LoginInput, required: true, description: 'Who.' }) },
+        resolve: (_root, { input }) => {
+          if (input.password !== 'right') throw new DomainError('UNAUTHENTICATED', 'The address or the password is wrong.');
+          return { accessToken: `token of ${input.email}` };
+        },
+      }),
+      logout: t.boolean({ description: 'Signs out.', resolve: (_root, _args, { viewer }) => requireViewer(viewer) !== null }),
     }),
   });
   return counted(world, 'identity', toSubgraphSchema(builder));

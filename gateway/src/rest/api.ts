@@ -1,4 +1,4 @@
-import { getNamedType, isLeafType, type GraphQLNamedType, type GraphQLSchema } from 'graphql';
+import { getNamedType, type GraphQLNamedType, type GraphQLSchema } from 'graphql';
 import { deriveRoutes, type Method, type Route, type Unfit } from './routes.ts';
 import { fieldsOf, isEntity, printShape, type Shape } from './shape.ts';
 
@@ -62,7 +62,7 @@ export function createRestApi(schema: GraphQLSchema): RestApi {
   function outcome(route: Route): Outcome {
     const type = getNamedType(route.type);
     if (route.kind === 'query') return { status: 200, location: null };
-    if (isLeafType(type)) return { status: 204, location: null };
+    if (type.name === 'Boolean') return { status: 204, location: null };
     const operation = fieldsOf(type).find((field) => field.name === 'operation' && getNamedType(field.type).name === OPERATION);
     if (type.name === OPERATION) return { status: 202, location: locationOf(type, ['id']) };
     if (operation !== undefined && !isEntity(type)) return { status: 202, location: locationOf(getNamedType(operation.type), ['operation', 'id']) };

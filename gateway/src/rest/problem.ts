@@ -53,10 +53,13 @@ export function toProblem(error: GraphQLFormattedError, status = statusOf(textOf
   return { title: STATUS_CODES[status] ?? 'Error', status, ...details(error) };
 }
 
-/** `path`: within what is answered, without the root field. */
+/** `path`: within what is answered, where a list has items instead of edges. */
 export const toPartialProblem = (error: GraphQLFormattedError): PartialProblem => ({
   ...details(error),
-  path: (error.path ?? []).slice(1).filter((step) => step !== 'edges' && step !== 'node').join('.'),
+  path: (error.path ?? [])
+    .slice(1)
+    .join('.')
+    .replaceAll(/\bedges\.(\d+)\.node\b/g, 'items.$1'),
 });
 
 /** Headers that belong to an answer of this kind. */
