@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent, type HostRecord } from '@novacron/agent';
 import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
@@ -170,7 +170,7 @@ async function openGateway(
   const events = openEventLog({ databaseUrl: loginUrls(options)('gateway'), redis: redisOptions(redisUrl), logger });
   opened.defer(() => events.close());
   const gateway = await createGateway({
-    supergraphSdl: await readFile(join(REPOSITORY, 'gateway/supergraph.graphql'), 'utf8'),
+    supergraphFile: environment.gateway.supergraphFile ?? join(REPOSITORY, 'gateway/supergraph.graphql'),
     dataSources,
     authenticator,
     events,

@@ -1,7 +1,7 @@
 import type { Authenticator, ReceiveUpload, RequestContext } from '@novacron/contracts';
-import { DomainError, newId } from '@novacron/core';
+import { newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import { createSubscriptionEngine, createSubscriptionPlanner, fixedSupergraph, loadSupergraph, type Presentation, type Supergraph } from '@novacron/supergraph';
+import { createSubscriptionEngine, createSubscriptionPlanner, InvalidSupergraph, openSupergraphFile, type Presentation, type Supergraph } from '@novacron/supergraph';
 import { untraced } from '@novacron/telemetry';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
@@ -27,6 +27,7 @@ import { createOperationObserver } from './observation/operation-observer.ts';
 import { protectSubgraphs } from './subgraph-protection.ts';
 import { rightsOf } from './subscriptions/rights.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
+import { measureSupergraph } from './supergraph-metrics.ts';
 import { createTelemetry, subscriptionMetrics } from './telemetry.ts';
 import { createViewers } from './viewers.ts';
 
@@ -38,8 +39,8 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const SLOW_OPERATION_MS = 1_000;
 
 export interface GatewayOptions {
-  /** The composed graph: gateway/supergraph.graphql. */
-  supergraphSdl: string;
+  /** The composed graph: gateway/supergraph.graphql. What the file holds later is served without a restart. */
+  supergraphFile: string;
   /** Every subgraph of the supergraph but `events`, which the gateway answers itself. Closed by whoever made them. */
   dataSources: Readonly<Record<string, DataSource>>;
   authenticator: Authenticator;
@@ -85,15 +86,14 @@ export interface Gateway {
  * keys. Fails with one clear sentence when the port is taken, the certificate no good or a subgraph has no data source.
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { supergraphSdl, dataSources, authenticator, events, redis, logger, host, allowedOrigins = [], requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
-  const supergraphs = fixedSupergraph(loadSupergraph(supergraphSdl));
-  const faults = missingSources(supergraphs.current, dataSources);
-  if (faults.length > 0) throw new DomainError('UNAVAILABLE', `The gateway has no data source for ${faults.join(', ')}.`);
-
+  const { dataSources, authenticator, events, redis, logger, host, allowedOrigins = [], requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   /** What was opened, to be closed in reverse: also when a later part fails to open. */
   const opened = new AsyncDisposableStack();
   try {
+    const supergraphs = await openSupergraphFile({ path: options.supergraphFile, accept: (supergraph) => requireSources(supergraph, dataSources), logger });
+    opened.defer(() => supergraphs.close());
     const telemetry = createTelemetry();
+    measureSupergraph(supergraphs, telemetry.registry);
     const subgraphs = protectSubgraphs(dataSources, { timeoutMs: options.subgraphTimeoutMs, requestTimeoutMs, registry: telemetry.registry, logger });
     const hub = await createEventHub(events, logger);
     opened.defer(() => hub.close());
@@ -119,11 +119,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       timeoutMs: requestTimeoutMs,
     });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
-    routeProbes(app, { authenticator, events, hub, redis, circuits: subgraphs.circuits });
+    routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });
     routeMetrics(app, telemetry, options.metricsToken ?? null);
 
     const planner = createSubscriptionPlanner({
-      supergraphSdl,
+      supergraphSdl: supergraphs.current.sdl,
       dataSources: observer.sources(subgraphs.sources),
       events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
       presentation: untracedPresentation(createPresentation(logger)),
@@ -161,5 +161,7 @@ const untracedPresentation = (presentation: Presentation<RequestContext>): Prese
   inRequest: (context, run) => untraced(() => presentation.inRequest(context, run)),
 });
 
-const missingSources = ({ subgraphs }: Supergraph, dataSources: GatewayOptions['dataSources']): string[] =>
-  subgraphs.map(({ name }) => name).filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);
+function requireSources({ subgraphs }: Supergraph, dataSources: GatewayOptions['dataSources']): void {
+  const missing = subgraphs.map(({ name }) => name).filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);
+  if (missing.length > 0) throw new InvalidSupergraph(`The gateway has no data source for ${missing.join(', ')}.`);
+}

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, newId, type SessionId, type TenantId, type UserId } from '@novacron/core';
@@ -87,8 +87,11 @@ export async function startGateway(changes: Changes = {}): Promise<Fixture> {
   const log = new MemoryEventLog();
   const authority = new FakeAuthority();
   const sources = Object.fromEntries(subgraphs.map((subgraph) => [subgraph.name, createInProcessDataSource(subgraph, logger)]));
+  const directory = await mkdtemp(join(tmpdir(), 'novacron-gateway-'));
+  const supergraphFile = join(directory, 'supergraph.graphql');
+  await writeFile(supergraphFile, supergraphSdl);
   const options: GatewayOptions = {
-    supergraphSdl,
+    supergraphFile,
     dataSources: (await changes.dataSources?.(sources, subgraphs, authority)) ?? sources,
     authenticator: authority,
     events: log,
@@ -96,7 +99,7 @@ export async function startGateway(changes: Changes = {}): Promise<Fixture> {
     logger,
     host: '127.0.0.1',
     port: 0,
-    playgroundDir: join(await mkdtemp(join(tmpdir(), 'novacron-playground-')), 'dist'),
+    playgroundDir: join(directory, 'dist'),
     ...changes.options,
   };
   const gateway = await createGateway(options);

@@ -166,7 +166,8 @@ describe('the gateway', () => {
   it('says that it is alive and ready, and what is not', async () => {
     expect(await (await fetch(`${fixture.gateway.url}/health`)).json()).toEqual({ status: 'ok' });
     const ready = await fetch(`${fixture.gateway.url}/ready`);
-    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, checks: { supergraph: true, events: true, redis: true }, subgraphs: { vms: 'closed', identity: 'closed', monitoring: 'closed' } }]);
+    const supergraph = { hash: expect.stringMatching(/^[0-9a-f]{64}$/), loadedAt: expect.any(String), isUpToDate: true };
+    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, checks: { supergraph: true, events: true, redis: true }, supergraph, subgraphs: { vms: 'closed', identity: 'closed', monitoring: 'closed' } }]);
     expect(await (await fetch(`${fixture.gateway.url}/.well-known/jwks.json`)).json()).toEqual({ keys: [{ kty: 'OKP', kid: 'one' }] });
   });
 

@@ -1,5 +1,6 @@
 import type { Authenticator } from '@novacron/contracts';
 import type { EventLog } from '@novacron/events';
+import type { SupergraphFile } from '@novacron/supergraph';
 import type { Circuit } from '@novacron/transport';
 import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
@@ -10,6 +11,7 @@ export interface ProbeOptions {
   events: EventLog;
   hub: EventHub;
   redis: Redis;
+  supergraph: SupergraphFile;
   /** Which subgraphs are asked. */
   circuits(): Record<string, Circuit>;
 }
@@ -29,8 +31,11 @@ async function isThere(check: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
+/** What is served, and whether its file holds something else by now that was refused; why stands in the log. */
+export const supergraphStatus = ({ current, state }: SupergraphFile) => ({ hash: current.hash, loadedAt: state.loadedAt.toISOString(), isUpToDate: state.refusal === null });
+
 /** What supervisors, balancers and collectors ask: /health, /ready, and the public keys of access tokens. */
-export function routeProbes(app: FastifyInstance, { authenticator, events, hub, redis, circuits }: ProbeOptions): void {
+export function routeProbes(app: FastifyInstance, { authenticator, events, hub, redis, supergraph, circuits }: ProbeOptions): void {
   app.get('/health', async () => ({ status: 'ok' }));
 
   app.get('/ready', async (_request, reply) => {
@@ -43,7 +48,7 @@ export function routeProbes(app: FastifyInstance, { authenticator, events, hub, 
     const checks = { supergraph: true, events: reader, redis: store };
     // A subgraph that is away costs its own fields: no reason to take this gateway out.
     const ready = Object.values(checks).every(Boolean);
-    return reply.code(ready ? 200 : 503).header('cache-control', 'no-store').send({ ready, checks, subgraphs: circuits() });
+    return reply.code(ready ? 200 : 503).header('cache-control', 'no-store').send({ ready, checks, supergraph: supergraphStatus(supergraph), subgraphs: circuits() });
   });
 
   app.get('/.well-known/jwks.json', async (_request, reply) =>

@@ -16,4 +16,5 @@ export type { SubscriptionMetrics } from './subscriptions/metrics.ts';
 export { createSubscriptionPlanner, type PlannedSubscription, type SubscriptionPlanner, type Variables } from './subscriptions/plan.ts';
 export type { EventStreamOf, SampleStreamOf, StreamArguments, Streams } from './subscriptions/stream.ts';
 export { InvalidSupergraph, loadSupergraph, type Supergraph } from './supergraph.ts';
+export { openSupergraphFile, type SupergraphFile, type SupergraphFileOptions, type SupergraphState } from './supergraph-file.ts';
 export { fixedSupergraph, type SupergraphSource } from './supergraph-source.ts';

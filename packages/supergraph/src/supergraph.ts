@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { DEFAULT_SUPPORTED_SUPERGRAPH_FEATURES, errorCauses, isFed1Supergraph, Supergraph as Composed, type Schema } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
+import { DomainError } from '@novacron/core';
 import { GraphQLError, type GraphQLSchema } from 'graphql';
 
-/** A supergraph that can't be served; the message is one sentence that says why. */
-export class InvalidSupergraph extends Error {
-  override readonly name = 'InvalidSupergraph';
+/** A supergraph that can't be served; the message is for whoever runs the gateway, and says why. */
+export class InvalidSupergraph extends DomainError {
+  constructor(message: string, details: { cause?: unknown } = {}) {
+    super('INVALID_STATE', message, details);
+  }
 }
 
 /** A composed graph, ready to be asked. It never changes: a reload makes another one. */
@@ -52,7 +55,8 @@ function explain(error: Error): string {
   const [line = ''] = cause.message.split('\n');
   const sentence = line.replace(/\.?$/, '.');
   if (!(cause instanceof GraphQLError)) return `It can't be planned: ${sentence}`;
-  if (/^Invalid supergraph: must (?:be a core schema|use the join spec)/.test(line)) return 'It is no federation 2 supergraph: it has no @link to https://specs.apollo.dev/join.';
+  // the last is what a subgraph's own SDL comes to
+  if (/^Invalid supergraph: must (?:be a core schema|use the join spec)|^Unknown directive "@link"/.test(line)) return 'It is no federation 2 supergraph: it has no @link to https://specs.apollo.dev/join.';
   const [at] = cause.locations ?? [];
   return `It is no valid federation 2 supergraph: ${sentence.replace(/^Invalid supergraph: /, '')}${at === undefined ? '' : ` (line ${at.line}, column ${at.column})`}`.replace(/\.( \(.*\))$/, '$1.');
 }
