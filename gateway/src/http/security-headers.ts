@@ -2,12 +2,13 @@ import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 
-/** What no page of ours does, and no answer that is opened as a page may. */
-const NOTHING_ELSE = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"];
+/** What no page of ours does, and no answer that is opened as one may. */
+const CLOSED = ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"];
+const API_POLICY = ["default-src 'none'", ...CLOSED].join('; ');
 
 /** For pages: nothing from elsewhere, no script that is not a file of ours, in no frame. The editor writes its styles itself. */
 export const PAGE_POLICY = [
-  ...NOTHING_ELSE,
+  "default-src 'none'",
   "script-src 'self'",
   "style-src 'self' 'unsafe-inline'",
   "font-src 'self' data:",
@@ -15,6 +16,7 @@ export const PAGE_POLICY = [
   "connect-src 'self'",
   "worker-src 'self'",
   "manifest-src 'self'",
+  ...CLOSED,
 ].join('; ');
 
 /** What browsers know and none of our pages needs. */
@@ -28,7 +30,7 @@ export type SecurityHeaders = Readonly<Record<string, string>>;
 /** What every answer carries; a page has its own content-security-policy. HSTS is said over TLS only: RFC 6797, section 7.2. */
 export function securityHeaders({ isEncrypted }: { isEncrypted: boolean }): SecurityHeaders {
   return {
-    'content-security-policy': NOTHING_ELSE.join('; '),
+    'content-security-policy': API_POLICY,
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'x-xss-protection': '0', // browsers' old filter did harm: it is switched off
