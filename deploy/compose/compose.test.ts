@@ -51,6 +51,13 @@ describe.each(ROLES)('the service of %s', (role) => {
   });
 });
 
+it('speaks TLS with variables that there are, where its files are mounted', () => {
+  const { gateway } = (parse(read('tls.yml')) as { services: Record<string, Service> }).services; // looked at next
+  const { tls } = readEnvironment({ ...environmentOf('gateway'), ...(gateway?.environment as Record<string, string>) }).gateway;
+  expect(gateway?.volumes).toEqual([expect.stringMatching(/^\$\{NOVACRON_TLS_DIR:\?.*\}:\/run\/novacron-tls:ro$/)]);
+  expect(tls).toEqual({ cert: '/run/novacron-tls/tls.crt', key: '/run/novacron-tls/tls.key' });
+});
+
 describe.each(['setup', ...ROLES])('the environment of %s', (name) => {
   it('has variables that there are, with values that they take', () => {
     const environment = environmentOf(name);
