@@ -20,7 +20,7 @@ export interface HostDomains {
    */
   act(vmId: VmId, work: () => Promise<void>): Promise<Observation>;
   isActing(vmId: string): boolean;
-  /** Told of a VM to which something has happened while a step acted: the step may never come to record it. */
+  /** Told of a VM to which something may have happened that nobody has recorded: while a step acted, or before it was this host's. */
   onActed: (vmId: VmId) => void;
   /** Resolves at the VM's next event of that kind, or after `timeoutMs`; true when there was one. */
   waitForEvent(vmId: VmId, kind: 'stopped' | 'reboot', timeoutMs: number, signal: AbortSignal): Promise<boolean>;

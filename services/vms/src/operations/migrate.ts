@@ -28,6 +28,7 @@ export const movedStep = (host: HostDomains): Step<Tx, vmsSteps.MovedInput, Obse
   run: (_run, { vmId }) => host.act(vmId, () => Promise.resolve()),
   async commit(tx, { vmId, migrationId }, seen) {
     await moveVm(tx, vmId, host.agent.host.id satisfies HostId, seen);
+    host.onActed(vmId); // what happened since it was seen was said of a VM of another host; whoever looks now waits for this commit
     await passDoor(tx, 'migration.succeed($1::uuid)', migrationId);
   },
 });
