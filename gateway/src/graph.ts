@@ -3,9 +3,9 @@ import {
   createExecutor,
   InvalidDocument,
   type Executor,
-  type Limits,
   type PreparedOperation,
   type Presentation,
+  type Protection,
   type SubgraphSource,
   type Supergraph,
   type SupergraphSource,
@@ -27,7 +27,7 @@ export interface Graph<Context = RequestContext> {
    * An operation that is ready to run, on the supergraph of this moment whatever is loaded before it does. InvalidDocument
    * with GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED or OPERATION_RESOLUTION_FAILURE.
    */
-  prepare(query: string, operationName: string | null): PreparedOperation<Context>;
+  prepare(query: string, operationName: string | null, context: Context): PreparedOperation<Context>;
   /** Prepares and runs. Never rejects; without `data` it was refused before anything ran. */
   answer(request: GraphRequest, context: Context, signal?: AbortSignal): Promise<FormattedExecutionResult>;
   close(): void;
@@ -39,21 +39,27 @@ export interface GraphOptions<Context> {
   sourcesOf(supergraph: Supergraph): Readonly<Record<string, SubgraphSource<Context>>>;
   presentation: Presentation<Context>;
   observer: OperationObserver<Context>;
+  /** Makes each run of an operation of this supergraph what its caller pays for: it may reject then, with RATE_LIMITED. */
+  charging?: (supergraph: Supergraph) => (prepared: PreparedOperation<Context>) => PreparedOperation<Context>;
   telemetry: Telemetry;
-  limits?: Limits;
+  protection?: Protection<Context>;
   logger: Logger;
 }
 
 /** Follows the supergraph: what is under way goes on with the one it began with. */
 export function createGraph<Context>(options: GraphOptions<Context>): Graph<Context> {
-  const { supergraphs, sourcesOf, presentation, observer, telemetry, limits, logger } = options;
-  const executorOf = (supergraph: Supergraph): Executor<Context> => createExecutor({ supergraph, dataSources: sourcesOf(supergraph), presentation, limits, logger });
+  const { supergraphs, sourcesOf, presentation, observer, charging, telemetry, protection, logger } = options;
+  function executorOf(supergraph: Supergraph): Executor<Context> {
+    const executor = createExecutor({ supergraph, dataSources: sourcesOf(supergraph), presentation, protection, onPlan: observer.plan, logger });
+    const charged = charging?.(supergraph) ?? ((prepared) => prepared);
+    return { prepare: (query, operationName, context) => charged(observer.watch(counted(executor.prepare(query, operationName, context), telemetry))) };
+  }
   let executor = executorOf(supergraphs.current);
   const stop = supergraphs.onChange((supergraph) => (executor = executorOf(supergraph)));
 
-  function prepare(query: string, operationName: string | null): PreparedOperation<Context> {
+  function prepare(query: string, operationName: string | null, context: Context): PreparedOperation<Context> {
     try {
-      return observer.watch(counted(executor.prepare(query, operationName), telemetry));
+      return executor.prepare(query, operationName, context);
     } catch (thrown) {
       telemetry.operations.inc({ type: 'unknown', outcome: 'error' });
       throw thrown;
@@ -65,7 +71,7 @@ export function createGraph<Context>(options: GraphOptions<Context>): Graph<Cont
     answer: ({ query, operationName = null, variables = {} }, context, signal) =>
       presentation.inRequest(context, async () => {
         try {
-          const prepared = prepare(query, operationName);
+          const prepared = prepare(query, operationName, context);
           if (prepared.operation.operation === 'subscription') throw subscriptionRefused();
           return await prepared.run(variables, context, signal);
         } catch (thrown) {

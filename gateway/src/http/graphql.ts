@@ -4,6 +4,7 @@ import { InvalidDocument } from '@novacron/supergraph';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
 import { subscriptionRefused, type Graph } from '../graph.ts';
+import { RateLimited } from '../rate-limits/quota.ts';
 import { refuseUnasked } from './cross-site.ts';
 import { readBody, readSearch } from './graphql-parameters.ts';
 import { ANSWER_TYPES, chooseAnswerType, prefersPage, requireJson, type AnswerType } from './media-types.ts';
@@ -46,7 +47,7 @@ export function routeGraphql<Context>(app: FastifyInstance, options: GraphqlRout
 
     async function run(): Promise<Answer> {
       const context = await contextOf(request);
-      const prepared = graph.prepare(persisted.resolve(parameters), parameters.operationName);
+      const prepared = graph.prepare(persisted.resolve(parameters), parameters.operationName, context);
       persisted.keep(parameters);
       const { operation } = prepared.operation;
       if (operation === 'subscription') throw subscriptionRefused();
@@ -124,5 +125,6 @@ function refusalOf(thrown: unknown, type: AnswerType): Pick<Answer, 'status' | '
   // Clients of Apollo's protocol send the document after this; some take any other status for a failure of the network.
   if (thrown instanceof GraphQLError && thrown.extensions['code'] === 'PERSISTED_QUERY_NOT_FOUND') return { status: 200 };
   if (thrown instanceof GraphQLError) return { status: 400 };
-  return { status: STATUS[DomainError.from(thrown).code] ?? 500 };
+  const headers = thrown instanceof RateLimited ? { headers: thrown.fields } : {};
+  return { status: STATUS[DomainError.from(thrown).code] ?? 500, ...headers };
 }

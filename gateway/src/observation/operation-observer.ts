@@ -1,7 +1,8 @@
+import type { QueryPlan } from '@apollo/query-planner';
 import type { PreparedOperation, SubgraphSource } from '@novacron/supergraph';
 import { failSpan, inSpan } from '@novacron/telemetry';
 import { trace } from '@opentelemetry/api';
-import type { FormattedExecutionResult, OperationDefinitionNode } from 'graphql';
+import type { FormattedExecutionResult } from 'graphql';
 import type { Logger } from 'pino';
 import type { Telemetry } from '../telemetry.ts';
 import { createFetchClock, type FetchTimes } from './fetch-times.ts';
@@ -10,6 +11,11 @@ import { createOperationNames } from './operation-names.ts';
 
 /** Longer plans are cut: a log line is for people. */
 const LONGEST_PLAN = 20_000;
+
+interface Planned {
+  queryPlan: QueryPlan;
+  durationMs: number;
+}
 
 export interface ObserverOptions<Context> {
   telemetry: Telemetry;
@@ -22,6 +28,8 @@ export interface ObserverOptions<Context> {
 export interface OperationObserver<Context> {
   /** The same subgraphs, their fetches timed and counted. */
   sources<Source extends SubgraphSource<Context>>(sources: Readonly<Record<string, Source>>): Record<string, Source>;
+  /** Plans for a run: counted, and timed where there was no plan yet. */
+  plan(context: Context, isNew: boolean, make: () => QueryPlan): Promise<QueryPlan>;
   /** The same operation; each run is counted, timed, traced and, when it was slow, logged. */
   watch(prepared: PreparedOperation<Context>): PreparedOperation<Context>;
 }
@@ -30,21 +38,17 @@ export interface OperationObserver<Context> {
 export function createOperationObserver<Context extends object>({ telemetry, slowOperationMs, isSignedIn, logger }: ObserverOptions<Context>): OperationObserver<Context> {
   const nameOf = createOperationNames();
   const clock = createFetchClock<Context>(telemetry);
-  /** What was planned before: the nodes are the executor's, which keeps them with their plans. */
-  const planned = new WeakSet<OperationDefinitionNode>();
+  /** What is under way, with the plan that it came to. */
+  const planned = new WeakMap<Context, Planned>();
 
-  /** The first run of an operation plans it. @returns how long that took */
-  async function planFirst(prepared: PreparedOperation<Context>): Promise<number> {
-    const { operation } = prepared;
-    const cache = planned.has(operation) ? 'hit' : 'miss';
-    telemetry.plans.inc({ cache });
-    if (cache === 'hit') return 0;
+  async function plan(context: Context, isNew: boolean, make: () => QueryPlan): Promise<QueryPlan> {
+    telemetry.plans.inc({ cache: isNew ? 'miss' : 'hit' });
     const startedAt = performance.now();
-    await inSpan('plan', {}, async () => void prepared.plan()).catch(() => undefined); // the run says so
-    planned.add(operation);
-    const durationMs = performance.now() - startedAt;
-    telemetry.planSeconds.observe(durationMs / 1_000);
-    return durationMs;
+    const queryPlan = isNew ? await inSpan('plan', {}, async () => make()) : make();
+    const durationMs = isNew ? performance.now() - startedAt : 0;
+    if (isNew) telemetry.planSeconds.observe(durationMs / 1_000);
+    planned.set(context, { queryPlan, durationMs });
+    return queryPlan;
   }
 
   async function observe(prepared: PreparedOperation<Context>, context: Context, run: () => Promise<FormattedExecutionResult>): Promise<FormattedExecutionResult> {
@@ -57,13 +61,12 @@ export function createOperationObserver<Context extends object>({ telemetry, slo
       return await inSpan(`${type} ${name}`, { begins: true, attributes: { 'graphql.operation.type': type, 'graphql.operation.name': name } }, async () => {
         const span = trace.getActiveSpan();
         if (span?.isRecording()) span.setAttribute('graphql.document.hash', hashWithoutLiterals(document));
-        const planMs = await planFirst(prepared);
         const { result, fetched } = await clock.during(context, run);
         const outcome = outcomeOf(result);
         if (outcome !== 'ok') failSpan(String(result.errors?.[0]?.extensions?.['code']));
         const durationMs = performance.now() - startedAt;
         telemetry.operationSeconds.observe({ operation: name, type, outcome }, durationMs / 1_000);
-        if (slowOperationMs > 0 && durationMs >= slowOperationMs) logSlow(prepared, context, { durationMs, planMs, fetched });
+        if (slowOperationMs > 0 && durationMs >= slowOperationMs) logSlow(prepared, context, { durationMs, fetched });
         return result;
       });
     } finally {
@@ -71,8 +74,9 @@ export function createOperationObserver<Context extends object>({ telemetry, slo
     }
   }
 
-  function logSlow(prepared: PreparedOperation<Context>, context: Context, times: { durationMs: number; planMs: number; fetched: Record<string, FetchTimes> }): void {
+  function logSlow(prepared: PreparedOperation<Context>, context: Context, times: { durationMs: number; fetched: Record<string, FetchTimes> }): void {
     const { document, operation } = prepared;
+    const plan = planned.get(context);
     const rounded = ([subgraph, { fetches, durationMs }]: [string, FetchTimes]) => [subgraph, { fetches, durationMs: Math.round(durationMs) }];
     logger.warn(
       {
@@ -82,9 +86,9 @@ export function createOperationObserver<Context extends object>({ telemetry, slo
         requestId: 'requestId' in context ? context.requestId : undefined,
         traceId: trace.getActiveSpan()?.spanContext().traceId,
         durationMs: Math.round(times.durationMs),
-        planMs: Math.round(times.planMs),
+        planMs: Math.round(plan?.durationMs ?? 0),
         subgraphs: Object.fromEntries(Object.entries(times.fetched).map(rounded)),
-        plan: planned.has(operation) ? formatWithoutLiterals(prepared.plan()).slice(0, LONGEST_PLAN) : null,
+        plan: plan === undefined ? null : formatWithoutLiterals(plan.queryPlan).slice(0, LONGEST_PLAN),
       },
       'slow operation',
     );
@@ -92,6 +96,7 @@ export function createOperationObserver<Context extends object>({ telemetry, slo
 
   return {
     sources: clock.timed,
+    plan,
     watch: (prepared) => ({ ...prepared, run: (variables, context, signal) => observe(prepared, context, () => prepared.run(variables, context, signal)) }),
   };
 }

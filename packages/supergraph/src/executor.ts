@@ -2,32 +2,35 @@ import { createHash } from 'node:crypto';
 import { operationFromDocument } from '@apollo/federation-internals';
 import { buildOperationContext, executeQueryPlan, type ServiceMap } from '@apollo/gateway';
 import type { QueryPlan } from '@apollo/query-planner';
-import { getVariableValues, type DocumentNode, type FormattedExecutionResult, type OperationDefinitionNode } from 'graphql';
+import { GraphQLError, type DocumentNode, type FormattedExecutionResult, type OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { toApolloDataSource } from './apollo-data-source.ts';
+import type { Permitted, RawAnswer } from './authorization/authorization.ts';
 import { checkSources } from './checked-source.ts';
 import type { SubgraphSource } from './data-source.ts';
-import type { Limits } from './limits/limits.ts';
-import { refuseDeepVariables } from './limits/parse-within.ts';
 import type { Presentation } from './presentation.ts';
-import { chooseOperation, InvalidDocument, readDocument } from './subscriptions/document.ts';
+import { createScreening, type Protection } from './screening.ts';
+import { InvalidDocument } from './subscriptions/document.ts';
 import type { Supergraph } from './supergraph.ts';
 
 /** One operation of a document, parsed and validated against one supergraph, which it keeps whatever is loaded later. */
 export interface PreparedOperation<Context> {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
-  /** How the subgraphs are asked; planned once. */
+  /** How the subgraphs are asked by whoever may ask for all of it; planned once. */
   plan(): QueryPlan;
-  /** Runs a query or a mutation. Never rejects; without `data` it was refused before anything ran. */
+  /**
+   * Runs a query or a mutation: what of it the caller may ask for, and the rest is null with errors. Never rejects; without
+   * `data` it was refused before anything was planned.
+   */
   run(variables: Readonly<Record<string, unknown>>, context: Context, signal?: AbortSignal): Promise<FormattedExecutionResult>;
 }
 
 /** Queries and mutations over one supergraph. */
 export interface Executor<Context> {
-  /** InvalidDocument: GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED or OPERATION_RESOLUTION_FAILURE. */
-  prepare(query: string, operationName: string | null): PreparedOperation<Context>;
+  /** InvalidDocument: GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED or OPERATION_RESOLUTION_FAILURE, with suggestions for who has signed in. */
+  prepare(query: string, operationName: string | null, context: Context): PreparedOperation<Context>;
 }
 
 export interface ExecutorOptions<Context> {
@@ -35,72 +38,86 @@ export interface ExecutorOptions<Context> {
   /** Every subgraph that a plan of a query or a mutation asks. */
   dataSources: Readonly<Record<string, SubgraphSource<Context>>>;
   presentation: Presentation<Context>;
-  /** What one document may be at most. */
-  limits?: Limits | undefined;
+  protection?: Protection<Context> | undefined;
+  /** Is handed every plan that is about to be carried out: `make` plans, the first time that it is asked for it. */
+  onPlan?: ((context: Context, isNew: boolean, make: () => QueryPlan) => Promise<QueryPlan>) | undefined;
   logger: Logger;
 }
 
 /** What is kept of clients' documents, in characters of their text: what is parsed and planned of one is some 50 times as large. */
 const KEPT_CHARACTERS = 2 * 2 ** 20;
 
+/** What is planned of a document: all of it, or what someone may ask for. */
+interface Plannable {
+  document: DocumentNode;
+  operationContext: ReturnType<typeof buildOperationContext>;
+  queryPlan?: QueryPlan;
+}
+
 /** Plans with Apollo's planner and executes with Apollo Gateway's executor; keeps what it prepared. */
-export function createExecutor<Context>({ supergraph, dataSources, presentation, limits, logger }: ExecutorOptions<Context>): Executor<Context> {
+export function createExecutor<Context>(options: ExecutorOptions<Context>): Executor<Context> {
+  const { supergraph, dataSources, presentation, protection, onPlan = async (_context, _isNew, make) => make(), logger } = options;
   const { apiSchema, planning } = supergraph;
+  const screening = createScreening(supergraph, protection);
   const sources = checkSources(dataSources, planning.schema, logger);
   const prepared = new LRUCache<string, PreparedOperation<Context>>({ maxSize: KEPT_CHARACTERS });
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
-  function prepare(query: string, operationName: string | null): PreparedOperation<Context> {
-    const document = readDocument(apiSchema, query, limits);
-    const operation = chooseOperation(document, operationName);
+  function prepare(query: string, operationName: string | null, context: Context): PreparedOperation<Context> {
+    const { document, operation } = screening.read(query, operationName, context);
     const named = operation.name === undefined ? {} : { operationName: operation.name.value };
-    const operationContext = buildOperationContext({ schema: apiSchema, operationDocument: document, ...named });
-    let queryPlan: QueryPlan | undefined;
-    const plan = () => (queryPlan ??= planning.planner.buildQueryPlan(operationFromDocument(planning.api, document, named)));
+    const plannables = new Map<string, Plannable>();
 
-    function check(variables: Readonly<Record<string, unknown>>): void {
-      refuseDeepVariables(variables, limits);
-      const { errors } = getVariableValues(apiSchema, operation.variableDefinitions ?? [], variables);
-      if (errors) throw new InvalidDocument(errors);
+    function plannable(key: string, permitted: DocumentNode): Plannable {
+      const known = plannables.get(key) ?? { document: permitted, operationContext: buildOperationContext({ schema: apiSchema, operationDocument: permitted, ...named }) };
+      plannables.set(key, known);
+      return known;
+    }
+    const planOf = (one: Plannable): QueryPlan => (one.queryPlan ??= planning.planner.buildQueryPlan(operationFromDocument(planning.api, one.document, named)));
+
+    async function execute(permitted: Permitted, variables: Readonly<Record<string, unknown>>, asking: Context, signal?: AbortSignal): Promise<FormattedExecutionResult> {
+      const answer: RawAnswer & { extensions?: Record<string, unknown> } = permitted.document === null ? {} : await ask(plannable(permitted.key, permitted.document), variables, asking, signal);
+      const { data = null, errors = [] } = permitted.complete(answer, variables);
+      return presentation.result({ data, ...(errors.length > 0 ? { errors: errors.map((error) => presentation.error(error)) } : {}), extensions: answer.extensions ?? {} });
     }
 
-    async function execute(variables: Readonly<Record<string, unknown>>, context: Context, signal?: AbortSignal): Promise<FormattedExecutionResult> {
+    async function ask(one: Plannable, variables: Readonly<Record<string, unknown>>, asking: Context, signal?: AbortSignal) {
       const services: ServiceMap = Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, toApolloDataSource(source, signal)]));
-      const result = await executeQueryPlan(
-        plan(),
+      const { data = null, errors = [], extensions = {} } = await executeQueryPlan(
+        await onPlan(asking, one.queryPlan === undefined, () => planOf(one)),
         services,
         // The executor reads no more than this of Apollo Server's request context.
-        { request: { query, variables }, context, logger: quiet, metrics: {} } as unknown as Parameters<typeof executeQueryPlan>[2],
-        operationContext,
+        { request: { query, variables }, context: asking, logger: quiet, metrics: {} } as unknown as Parameters<typeof executeQueryPlan>[2],
+        one.operationContext,
         planning.schema,
         planning.api,
       );
-      const errors = result.errors?.map((error) => presentation.error(error));
-      return presentation.result({ data: result.data ?? null, ...(errors ? { errors } : {}), extensions: result.extensions ?? {} });
+      return { data, errors: errors as readonly GraphQLError[], extensions }; // its type promises less than it makes
     }
 
     return {
       document,
       operation,
-      plan,
-      run: (variables, context, signal) =>
-        presentation.inRequest(context, async () => {
+      plan: () => planOf(plannable('', document)),
+      run: (variables, asking, signal) =>
+        presentation.inRequest(asking, async () => {
           try {
-            check(variables);
+            screening.check(document, operation, variables, asking);
           } catch (thrown) {
             return { errors: (thrown instanceof InvalidDocument ? thrown.errors : [thrown]).map((error) => presentation.error(error)) };
           }
-          return execute(variables, context, signal).catch((thrown: unknown) => ({ data: null, errors: [presentation.error(thrown)] }));
+          const permitted = screening.permit(document, operation, asking);
+          return execute(permitted, variables, asking, signal).catch((thrown: unknown) => ({ data: null, errors: [presentation.error(thrown)] }));
         }),
     };
   }
 
   return {
-    prepare(query, operationName) {
+    prepare(query, operationName, context) {
       const key = createHash('sha256').update(`${operationName ?? ''}\n${query}`).digest('base64url');
       const known = prepared.get(key);
       if (known !== undefined) return known;
-      const made = prepare(query, operationName);
+      const made = prepare(query, operationName, context);
       prepared.set(key, made, { size: query.length });
       return made;
     },

@@ -1,5 +1,7 @@
 export { toApolloDataSource } from './apollo-data-source.ts';
+export type { Principal } from './authorization/principal.ts';
 export { checkSources } from './checked-source.ts';
+export { createCostModel, type CostModel } from './cost/cost-model.ts';
 export type { SubgraphRequest, SubgraphSource } from './data-source.ts';
 export { createExecutor, type Executor, type ExecutorOptions, type PreparedOperation } from './executor.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
@@ -13,6 +15,7 @@ export { createEventGroup } from './subscriptions/event-group.ts';
 export type { EventHistory, EventHub, LoggedEvent, Measured, NounOf, SampleFeed } from './subscriptions/feed.ts';
 export type { Member, Message } from './subscriptions/group.ts';
 export type { SubscriptionMetrics } from './subscriptions/metrics.ts';
+export type { Protection } from './screening.ts';
 export { createSubscriptionPlanner, type PlannedSubscription, type SubscriptionPlanner, type Variables } from './subscriptions/plan.ts';
 export type { EventStreamOf, SampleStreamOf, StreamArguments, Streams } from './subscriptions/stream.ts';
 export { InvalidSupergraph, loadSupergraph, type Supergraph } from './supergraph.ts';

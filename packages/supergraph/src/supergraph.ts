@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { DEFAULT_SUPPORTED_SUPERGRAPH_FEATURES, errorCauses, isFed1Supergraph, Supergraph as Composed, type Schema } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { DomainError } from '@novacron/core';
-import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { GraphQLError, parse, type GraphQLSchema } from 'graphql';
+import { createAuthorization, type Authorization } from './authorization/authorization.ts';
+import { createCostModel, type CostModel } from './cost/cost-model.ts';
 
 /** A supergraph that can't be served; the message is for whoever runs the gateway, and says why. */
 export class InvalidSupergraph extends DomainError {
@@ -20,6 +22,10 @@ export interface Supergraph {
   readonly subgraphs: readonly { readonly name: string; readonly url: string }[];
   /** What clients see. */
   readonly apiSchema: GraphQLSchema;
+  /** By @cost and @listSize. */
+  readonly costs: CostModel;
+  /** By @authenticated, @requiresScopes and @policy. */
+  readonly authorization: Authorization;
   /** The parts that the planner and its executor work with. */
   readonly planning: { readonly planner: QueryPlanner; readonly api: Schema; readonly schema: GraphQLSchema };
 }
@@ -37,11 +43,15 @@ export function loadSupergraph(sdl: string): Supergraph {
     const composed = Composed.build(sdl, { supportedFeatures: FEATURES });
     if (isFed1Supergraph(composed.schema)) throw new InvalidSupergraph('It is a supergraph of federation 1: compose its subgraphs with federation 2.');
     const api = composed.apiSchema();
+    const apiSchema = api.toGraphQLJSSchema();
+    const document = parse(sdl, { noLocation: true });
     return {
       sdl,
       hash: createHash('sha256').update(sdl).digest('hex'),
       subgraphs: composed.subgraphsMetadata().map(({ name, url }) => ({ name, url })),
-      apiSchema: api.toGraphQLJSSchema(),
+      apiSchema,
+      costs: createCostModel(document, apiSchema),
+      authorization: createAuthorization(document, apiSchema),
       planning: { planner: new QueryPlanner(composed), api, schema: composed.schema.toGraphQLJSSchema() },
     };
   } catch (cause) {

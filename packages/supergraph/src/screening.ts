@@ -1,0 +1,99 @@
+import { getVariableValues, GraphQLError, Kind, visit, type DocumentNode, type OperationDefinitionNode } from 'graphql';
+import type { Permitted } from './authorization/authorization.ts';
+import type { Principal } from './authorization/principal.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
+import { refuseDeepVariables } from './limits/parse-within.ts';
+import { chooseOperation, InvalidDocument, readDocument } from './subscriptions/document.ts';
+import type { Supergraph } from './supergraph.ts';
+
+type Variables = Readonly<Record<string, unknown>>;
+
+/** What stands between clients and the planner. */
+export interface Protection<Context> {
+  /** Who asks; unless told, everyone is a stranger. */
+  principalOf?(context: Context): Principal;
+  /** May it read the schema? Everyone may unless told. */
+  mayIntrospect?(context: Context): boolean;
+  /** What one document may be at most. */
+  limits?: Limits | undefined;
+  /** Points that an operation may cost by its estimate: 5,000; 0: any number. */
+  maximumCost?: number | undefined;
+}
+
+/** Decides what of clients' documents gets as far as the planner. */
+export interface Screening<Context> {
+  /** Parses and validates. InvalidDocument: GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED or OPERATION_RESOLUTION_FAILURE. */
+  read(query: string, operationName: string | null, context: Context): { document: DocumentNode; operation: OperationDefinitionNode };
+  /** Refuses an operation as a whole. InvalidDocument: BAD_USER_INPUT (variables, cost), UNAUTHENTICATED or FORBIDDEN (introspection). */
+  check(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): void;
+  /** What of it may be planned. */
+  permit(document: DocumentNode, operation: OperationDefinitionNode, context: Context): Permitted;
+}
+
+const MAXIMUM_COST = 5_000;
+const STRANGER: Principal = { authenticated: false, scopes: new Set() };
+
+export function createScreening<Context>({ apiSchema, costs, authorization }: Supergraph, protection: Protection<Context> = {}): Screening<Context> {
+  const { principalOf = () => STRANGER, mayIntrospect = () => true, limits = DEFAULT_LIMITS, maximumCost = MAXIMUM_COST } = protection;
+  const introspections = new WeakMap<DocumentNode, boolean>();
+
+  function isIntrospection(document: DocumentNode): boolean {
+    const known = introspections.get(document) ?? readsSchema(document);
+    introspections.set(document, known);
+    return known;
+  }
+
+  /** Strangers are told what is wrong, and not what would be right: that is the schema. */
+  function forAll<Result>(context: Context, run: () => Result): Result {
+    try {
+      return run();
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidDocument) || principalOf(context).authenticated) throw thrown;
+      throw new InvalidDocument(thrown.errors.map(withoutSuggestion));
+    }
+  }
+
+  return {
+    read: (query, operationName, context) =>
+      forAll(context, () => {
+        const document = readDocument(apiSchema, query, limits);
+        return { document, operation: chooseOperation(document, operationName) };
+      }),
+    check: (document, operation, variables, context) =>
+      forAll(context, () => {
+        refuseDeepVariables(variables, limits);
+        const { errors } = getVariableValues(apiSchema, operation.variableDefinitions ?? [], variables);
+        if (errors) throw new InvalidDocument(errors);
+        if (isIntrospection(document) && !mayIntrospect(context)) throw new InvalidDocument([schemaRefused(principalOf(context))]);
+        const cost = costs.estimate(document, operation, variables);
+        if (maximumCost > 0 && cost > maximumCost) throw new InvalidDocument([tooDear(cost, maximumCost)]);
+      }),
+    permit: (document, operation, context) => authorization.authorize(document, operation, principalOf(context)),
+  };
+}
+
+function readsSchema(document: DocumentNode): boolean {
+  let found = false;
+  visit(document, {
+    [Kind.FIELD]({ name }) {
+      if (name.value === '__schema' || name.value === '__type') found = true;
+    },
+  });
+  return found;
+}
+
+const schemaRefused = ({ authenticated }: Principal): GraphQLError =>
+  authenticated
+    ? new GraphQLError('You may not read the schema.', { extensions: { code: 'FORBIDDEN' } })
+    : new GraphQLError('Sign in first: the schema is not shown to strangers.', { extensions: { code: 'UNAUTHENTICATED' } });
+
+const tooDear = (cost: number, maximum: number): GraphQLError =>
+  new GraphQLError(`The operation is estimated to cost ${cost} points, and ${maximum} is the maximum: ask for less at once.`, { extensions: { code: 'BAD_USER_INPUT' } });
+
+/** graphql-js ends a message with it: https://github.com/graphql/graphql-js/blob/v16.15.0/src/jsutils/didYouMean.ts */
+function withoutSuggestion(error: GraphQLError): GraphQLError {
+  const message = error.message.replace(/ Did you mean .+\?$/s, '');
+  if (message === error.message) return error;
+  const { nodes = null, source = null, positions = null, path = null, extensions } = error;
+  return new GraphQLError(message, { nodes, source, positions, path, extensions });
+}
