@@ -106,7 +106,8 @@ describe('a value', () => {
 
   it('that is wrong ten thousand times has a hundred errors', async () => {
     const { data, errors } = await check('{ vms { cores } }', { data: { vms: Array.from({ length: 10_000 }, () => ({ cores: 'x' })) } });
-    expect([errors?.length, new Set((data?.['vms'] as { cores: unknown }[]).map(({ cores }) => cores))]).toEqual([100, new Set([null])]);
+    expect(errors).toHaveLength(100);
+    expect(data).toEqual({ vms: Array.from({ length: 10_000 }, () => ({ cores: null })) });
   });
 });
 

