@@ -22,6 +22,8 @@ const isCidr = (text: string): boolean => {
   const [address = '', prefix = '', ...more] = text.split('/');
   return isIP(address) !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (isIP(address) === 4 ? 32 : 128) && more.length === 0;
 };
+/** How much of something; 0: as much as anyone likes. */
+const limit = z.coerce.number().int().min(0).max(1_000_000_000);
 const cidrs = listOf(',').refine((list) => list.every(isCidr), { error: 'must be CIDRs, like 192.0.2.0/24' });
 
 interface Variable<Schema extends z.ZodType> {
@@ -44,6 +46,15 @@ export const VARIABLES = {
   NOVACRON_TLS_CERT: variable(z.string().startsWith('/').optional(), 'plain HTTP', 'PEM file of the certificate, its chain behind it, that the gateway speaks HTTPS and WSS with. Read again when it changes.'),
   NOVACRON_TLS_KEY: variable(z.string().startsWith('/').optional(), 'plain HTTP', "PEM file of that certificate's private key, not encrypted."),
   NOVACRON_HTTP_REDIRECT_PORT: variable(port.optional(), 'none', 'Port where plain HTTP is sent on to HTTPS, under the names that the certificate is for.'),
+  NOVACRON_TRUSTED_PROXIES: variable(cidrs.default([]), 'none', 'CIDRs, separated by commas, of proxies in front of the gateway: what they say about a client in X-Forwarded-For is believed.'),
+  NOVACRON_LIMIT_LOGINS: variable(limit.default(5), '5', 'Attempts to sign in within a minute, for each address and for each account; 0: any number.'),
+  NOVACRON_LIMIT_REGISTRATIONS: variable(limit.default(3), '3', 'Accounts that an address may register within a minute; 0: any number.'),
+  NOVACRON_LIMIT_POINTS: variable(limit.default(6_000), '6000', 'Cost points within a minute, for each user, or address where nobody has signed in; a simple query costs 1. 0: any number.'),
+  NOVACRON_LIMIT_CONNECTIONS: variable(limit.default(10), '10', 'WebSocket and event-stream connections of a user at once; 0: any number.'),
+  NOVACRON_LIMIT_CONNECTIONS_PER_ADDRESS: variable(limit.default(1_000), '1000', 'The same of an address, where nobody has signed in yet; 0: any number.'),
+  NOVACRON_LIMIT_SUBSCRIPTIONS: variable(limit.default(100), '100', 'Subscriptions of a connection at once; 0: any number.'),
+  NOVACRON_LIMIT_SUBSCRIPTIONS_PER_USER: variable(limit.default(1_000), '1000', 'Subscriptions of a user at once; 0: any number.'),
+  NOVACRON_LIMIT_SUBSCRIPTIONS_PER_TENANT: variable(limit.default(10_000), '10000', "Subscriptions of a tenant's users at once; 0: any number."),
   NOVACRON_ADMIN_EMAIL: variable(z.email().default('admin@novacron.local'), 'admin@novacron.local', 'The first administrator, made with the database.'),
   NOVACRON_ADMIN_PASSWORD: variable(z.string().optional(), 'generated, and printed once', "The first administrator's password."),
   NOVACRON_BOOT_DIRS: variable(listOf(':').optional(), '<NOVACRON_DATA>/boot', 'Directories on the host that VMs may boot kernels from, separated by colons.'),
@@ -146,6 +157,17 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
       tls: values.NOVACRON_TLS_CERT !== undefined && values.NOVACRON_TLS_KEY !== undefined ? { cert: values.NOVACRON_TLS_CERT, key: values.NOVACRON_TLS_KEY } : null,
       redirectPort: values.NOVACRON_HTTP_REDIRECT_PORT ?? null,
       supergraphFile: values.NOVACRON_SUPERGRAPH ?? null, requestTimeoutMs: values.NOVACRON_REQUEST_TIMEOUT * 1_000,
+      trustedProxies: values.NOVACRON_TRUSTED_PROXIES,
+      rateLimits: {
+        loginsPerMinute: values.NOVACRON_LIMIT_LOGINS,
+        registrationsPerMinute: values.NOVACRON_LIMIT_REGISTRATIONS,
+        pointsPerMinute: values.NOVACRON_LIMIT_POINTS,
+        connectionsPerUser: values.NOVACRON_LIMIT_CONNECTIONS,
+        connectionsPerAddress: values.NOVACRON_LIMIT_CONNECTIONS_PER_ADDRESS,
+        subscriptionsPerConnection: values.NOVACRON_LIMIT_SUBSCRIPTIONS,
+        subscriptionsPerUser: values.NOVACRON_LIMIT_SUBSCRIPTIONS_PER_USER,
+        subscriptionsPerTenant: values.NOVACRON_LIMIT_SUBSCRIPTIONS_PER_TENANT,
+      },
       slowOperationMs: values.NOVACRON_SLOW_OPERATION_MS,
       metricsToken: values.NOVACRON_METRICS_TOKEN ?? null,
     },

@@ -182,6 +182,8 @@ async function openGateway(
     tls: environment.gateway.tls,
     redirectPort: environment.gateway.redirectPort,
     allowedOrigins: environment.gateway.allowedOrigins,
+    rateLimits: environment.gateway.rateLimits,
+    trustedProxies: environment.gateway.trustedProxies,
     requestTimeoutMs: environment.gateway.requestTimeoutMs,
     subgraphTimeoutMs: environment.subgraphs.timeoutMs,
     slowOperationMs: environment.gateway.slowOperationMs,

@@ -6,6 +6,7 @@ import { ROLES } from '../../app/src/arguments.ts';
 import { readEnvironment, type Environment } from '../../app/src/environment.ts';
 import { startSystem, type System, type SystemOptions } from '../../app/src/system.ts';
 import { Graph, type Loose } from './client.ts';
+import { NO_LIMITS } from './limits.ts';
 import { ADMIN } from './people.ts';
 
 /** All roles in this process, on a database, a Redis and a libvirt host of its own. */
@@ -72,6 +73,7 @@ export async function startEmbedded(variables: Record<string, string> = {}, opti
         NOVACRON_BOOT_DIRS: [testGuest.bootDir, ...(options.bootDirectories ?? [])].join(':'),
         NOVACRON_ADMIN_EMAIL: ADMIN.email,
         NOVACRON_ADMIN_PASSWORD: ADMIN.password,
+        ...NO_LIMITS,
         ...variables,
       });
     const startAt = (port: number) =>
