@@ -9,6 +9,7 @@ import { createInProcessDataSource, type DataSource } from '@novacron/transport'
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { createGateway, type Gateway, type GatewayOptions } from '../src/gateway.ts';
+import { UNLIMITED } from '../src/rate-limits/settings.ts';
 import { MemoryEventLog } from './memory-event-log.ts';
 import { smallGraph, type World } from './small-graph.ts';
 
@@ -99,6 +100,7 @@ export async function startGateway(changes: Changes = {}): Promise<Fixture> {
     logger,
     host: '127.0.0.1',
     port: 0,
+    rateLimits: { ...UNLIMITED, subscriptionsPerConnection: 100 },
     playgroundDir: join(directory, 'dist'),
     ...changes.options,
   };

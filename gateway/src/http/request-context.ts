@@ -1,23 +1,35 @@
-import type { RequestContext, Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import type { FastifyRequest } from 'fastify';
+import type { Allowance } from '../rate-limits/allowance.ts';
+import type { LimitedContext, RateLimits } from '../rate-limits/rate-limits.ts';
 import { userAgentOf } from '../user-agent.ts';
-import type { Viewers } from '../viewers.ts';
+import type { Authenticated, Viewers } from '../viewers.ts';
 
-/** Who asks over HTTP. UNAUTHENTICATED for a token that is no good, UNAVAILABLE where nobody can tell. */
-export const createContextOf =
-  (viewers: Viewers) =>
-  async (request: FastifyRequest): Promise<RequestContext> => ({
-    viewer: await authenticate(request.headers.authorization, viewers),
-    requestId: request.id,
-    address: request.ip,
-    userAgent: userAgentOf(request.headers),
-  });
+/** Who asks over HTTP, and what it may still use. UNAUTHENTICATED for a token that is no good, UNAVAILABLE where nobody can tell, RATE_LIMITED. */
+export const createContextOf = (viewers: Viewers, limits: RateLimits) => {
+  const admit = createAdmission(viewers, limits);
+  return async (request: FastifyRequest): Promise<LimitedContext> => {
+    const { authenticated, allowance } = await admit(request);
+    return { viewer: authenticated?.viewer ?? null, requestId: request.id, address: request.ip, userAgent: userAgentOf(request.headers), allowance };
+  };
+};
+
+/** Lets a request in: takes its first point, from its address where nobody stands behind it, a token that is no good included. */
+export const createAdmission =
+  (viewers: Viewers, limits: RateLimits) =>
+  async (request: FastifyRequest): Promise<{ authenticated: Authenticated | null; allowance: Allowance }> => {
+    const [identified] = await Promise.allSettled([authenticate(request.headers.authorization, viewers)]);
+    const authenticated = identified.status === 'fulfilled' ? identified.value : null;
+    const allowance = (request.allowance = limits.allowanceOf({ viewer: authenticated?.viewer ?? null, address: request.ip }));
+    await allowance.admit();
+    if (identified.status === 'rejected') throw identified.reason;
+    return { authenticated, allowance };
+  };
 
 /** Nobody without a token, since some fields need none; a token that is no good is refused whatever the fields. */
-async function authenticate(authorization: string | undefined, viewers: Viewers): Promise<Viewer | null> {
+async function authenticate(authorization: string | undefined, viewers: Viewers): Promise<Authenticated | null> {
   if (authorization === undefined) return null;
   const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
   if (token === undefined) throw new DomainError('UNAUTHENTICATED', 'Send the access token as "Authorization: Bearer <token>".');
-  return (await viewers.authenticate(token)).viewer;
+  return viewers.authenticate(token);
 }

@@ -5,8 +5,10 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { chooseRequestId, formatError } from '../errors.ts';
+import type { TrustProxy } from '../rate-limits/client-address.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { allowOrigins } from './cors.ts';
+import { tellRateLimits } from './rate-limit-fields.ts';
 import { traceRequests } from './request-spans.ts';
 import { refuseFault, responseWith, securityHeaders } from './security-headers.ts';
 import type { Tls } from './tls.ts';
@@ -15,6 +17,8 @@ const BODY_LIMIT = 256 * 2 ** 10;
 
 export interface HttpServerOptions {
   allowedOrigins: readonly string[];
+  /** Whose X-Forwarded-* is believed; nobody's unless it is said. */
+  trustProxy?: TrustProxy;
   telemetry: Telemetry;
   logger: Logger;
   /** What it speaks HTTPS with; null: it speaks HTTP. */
@@ -22,13 +26,14 @@ export interface HttpServerOptions {
 }
 
 /** The HTTP server without routes: TLS, headers, request ids, limits, the other origins that may call, counts, and errors as JSON. */
-export function createHttpServer({ allowedOrigins, telemetry, logger, tls }: HttpServerOptions): FastifyInstance {
+export function createHttpServer({ allowedOrigins, trustProxy, telemetry, logger, tls }: HttpServerOptions): FastifyInstance {
   const http = { ...SERVER_TIMEOUTS.http, ServerResponse: responseWith(securityHeaders({ isEncrypted: tls !== null })) };
   const app = fastify({
     logger: false,
     ...SERVER_TIMEOUTS,
     ...(tls === null ? { http } : { https: { ...http, ...tls.options } as never }), // fastify's types would make another server of it, with the same methods
     bodyLimit: BODY_LIMIT,
+    trustProxy: trustProxy ?? false,
     forceCloseConnections: 'idle',
     genReqId: (request) => chooseRequestId(request.headers['x-request-id']),
     clientErrorHandler: refuseFault,
@@ -38,6 +43,7 @@ export function createHttpServer({ allowedOrigins, telemetry, logger, tls }: Htt
 
   limitRequestTime(app);
   traceRequests(app);
+  tellRateLimits(app);
   app.removeContentTypeParser('text/plain'); // a foreign page may send that without asking
 
   app.addHook('onRequest', async (request, reply) => {

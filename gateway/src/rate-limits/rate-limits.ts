@@ -17,8 +17,10 @@ export interface RateLimits {
   allowanceOf(caller: Caller): Allowance;
   /** A WebSocket or an event stream. Who signs in later takes one as a user, then gives the first one back. RATE_LIMITED. */
   holdConnection(caller: Caller): Promise<Place>;
-  /** One subscription of a user, and of each tenant that it has a role in. RATE_LIMITED. */
-  holdSubscription(viewer: Viewer): Promise<Place>;
+  /** One subscription of a user, and of each tenant that it has a role in; nobody's are refused where they begin. RATE_LIMITED. */
+  holdSubscription(viewer: Viewer | null): Promise<Place>;
+  /** Refuses what one connection has under way, with this one, if it is too much. RATE_LIMITED. */
+  checkConnection(operations: number): void;
   /** Other gateways know at once that nothing is held here any more. */
   close(): Promise<void>;
 }
@@ -55,11 +57,19 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
           ? { whose: 'address', id: networkOf(address), limit: settings.connectionsPerAddress }
           : { whose: 'user', id: viewer.userId, limit: settings.connectionsPerUser },
       ]),
-    holdSubscription: ({ userId, roles }) =>
-      hold('subscriptions', [
-        { whose: 'user', id: userId, limit: settings.subscriptionsPerUser },
-        ...[...new Set(roles.map(({ tenantId }) => tenantId))].map((id) => ({ whose: 'tenant' as const, id, limit: settings.subscriptionsPerTenant })),
-      ]),
+    holdSubscription: (viewer) => {
+      const tenants = new Set(viewer?.roles.map(({ tenantId }) => tenantId));
+      return hold('subscriptions', [
+        ...(viewer === null ? [] : [{ whose: 'user' as const, id: viewer.userId, limit: settings.subscriptionsPerUser }]),
+        ...[...tenants].map((id) => ({ whose: 'tenant' as const, id, limit: settings.subscriptionsPerTenant })),
+      ]);
+    },
+    checkConnection(operations) {
+      const { subscriptionsPerConnection: limit } = settings;
+      if (limit === 0 || operations <= limit) return;
+      refused('subscriptions');
+      throw new RateLimited(`One connection holds at most ${limit} subscriptions at once`, PLACE_WAIT_MS);
+    },
     close: () => places.close(),
   };
 }

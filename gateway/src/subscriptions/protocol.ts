@@ -7,17 +7,17 @@ import type { Logger } from 'pino';
 import { formatError } from '../errors.ts';
 import type { EventHub } from '../events/hub.ts';
 import type { Graph } from '../graph.ts';
+import type { LimitedContext, RateLimits } from '../rate-limits/rate-limits.ts';
+import { subscribeInPlace } from '../rate-limits/subscribe-in-place.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { CLOSE, type Connection } from './connection.ts';
 
 /** What a ping may carry, as JSON: it is sent back. */
 const PING_LIMIT = 2 ** 10;
 
-/** Subscriptions of one connection, and queries under way. */
-const OPERATIONS_LIMIT = 100;
-
 export interface ProtocolOptions {
-  graph: Graph;
+  graph: Graph<LimitedContext>;
+  limits: RateLimits;
   planner: SubscriptionPlanner<RequestContext>;
   engine: SubscriptionEngine<Viewer, RequestContext>;
   hub: EventHub;
@@ -38,13 +38,19 @@ const start = (args: ExecutionArgs) => (args.contextValue as () => Started)() as
 
 /** How graphql-ws serves a connection: it keeps the protocol, the engine and the graph do the work. */
 export function createProtocol(options: ProtocolOptions): ServerOptions<Record<string, unknown>, Extra> {
-  const { graph, planner, engine, hub, telemetry, logger } = options;
+  const { graph, limits, planner, engine, hub, telemetry, logger } = options;
 
-  function prepare(connection: Connection, id: string, payload: SubscribePayload): { document: DocumentNode; start: () => Started } {
-    if (!connection.isOpen) throw new DomainError('UNAUTHENTICATED', 'This connection is closed.');
+  const requireOpen = ({ isOpen }: Connection): void => {
+    if (!isOpen) throw new DomainError('UNAUTHENTICATED', 'This connection is closed.');
+  };
+
+  async function prepare(connection: Connection, id: string, payload: SubscribePayload): Promise<{ document: DocumentNode; start: () => Started }> {
+    const allowance = limits.allowanceOf(connection);
+    await allowance.admit();
+    requireOpen(connection);
     const { query, operationName, variables } = payload;
     const { viewer, address, userAgent } = connection;
-    const context: RequestContext = { viewer, requestId: newId(), address, userAgent };
+    const context: LimitedContext = { viewer, requestId: newId(), address, userAgent, allowance };
     refuseDeepVariables(variables);
     const planned = planner.plan(query, operationName ?? null);
     if ('document' in planned) {
@@ -52,7 +58,10 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       return { document: planned.document, start: () => graph.answer(request, context) };
     }
     const { subscription } = planned;
-    const running = engine.subscribe(subscription, variables ?? {}, viewer, connection.sink(id));
+    const place = await limits.holdSubscription(viewer);
+    if (!connection.isOpen) place.release();
+    requireOpen(connection);
+    const running = subscribeInPlace(place, connection.sink(id), (sink) => engine.subscribe(subscription, variables ?? {}, viewer, sink));
     connection.subscriptions.set(id, running);
     telemetry.operations.inc({ type: 'subscription', outcome: 'ok' });
     return { document: subscription.document, start: () => running };
@@ -72,12 +81,10 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       if (payload === undefined || JSON.stringify(payload).length <= PING_LIMIT) return;
       connection.close(CLOSE.badRequest, 'A ping carries at most 1 kB'); // and the pong goes nowhere
     },
-    onSubscribe({ extra: { connection }, subscriptions }, id, payload) {
+    async onSubscribe({ extra: { connection }, subscriptions }, id, payload) {
       try {
-        if (Object.keys(subscriptions).length > OPERATIONS_LIMIT) {
-          throw new DomainError('RATE_LIMITED', `One connection holds at most ${OPERATIONS_LIMIT} subscriptions.`);
-        }
-        const { document, start: contextValue } = prepare(connection, id, payload);
+        limits.checkConnection(Object.keys(subscriptions).length);
+        const { document, start: contextValue } = await prepare(connection, id, payload);
         return { schema: planner.apiSchema, document, operationName: payload.operationName ?? null, contextValue };
       } catch (thrown) {
         telemetry.operations.inc({ type: 'subscription', outcome: 'error' });
