@@ -13,6 +13,8 @@ export interface Bells {
    * again by the sweeper.
    */
   ring(bell: Bell | null): void;
+  /** Resolves once Redis has been reached for the first time: what is rung before is lost. */
+  readonly connected: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,6 +28,7 @@ const jobId = ({ operationId, cursor, attempt, delayMs }: Bell): string =>
 export function createBells(redis: RedisOptions, logger: Logger): Bells {
   const connection = connectRedis(redis);
   const queues = new Map<string, Queue>();
+  const connected = new Promise<void>((resolve) => void connection.once('ready', resolve));
   let silent = false;
 
   const lost = (error: unknown): void => {
@@ -48,6 +51,7 @@ export function createBells(redis: RedisOptions, logger: Logger): Bells {
   };
 
   return {
+    connected,
     ring(bell) {
       if (bell === null) return;
       // BullMQ would keep it, and all that follow, until Redis is there

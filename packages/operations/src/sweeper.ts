@@ -16,10 +16,11 @@ export interface Sweeper {
 
 const BATCH = 1_000;
 
-/** Rings, again and again, for whatever is due and in nobody's hands: a bell may be lost, an operation not. */
+/** Rings, as soon as it can and then again and again, for whatever is due and in nobody's hands: a bell may be lost, an operation not. */
 export function startSweeper({ sql, bells, logger, intervalMs = 5_000 }: SweeperOptions): Sweeper {
   let sweeping: Promise<void> = Promise.resolve();
   let busy = false;
+  let closed = false;
   const sweep = async (): Promise<void> => {
     try {
       for (const bell of await dueBells(sql, BATCH)) bells.ring(bell);
@@ -29,13 +30,16 @@ export function startSweeper({ sql, bells, logger, intervalMs = 5_000 }: Sweeper
       busy = false;
     }
   };
-  const timer = setInterval(() => {
-    if (busy) return;
+  const begin = (): void => {
+    if (busy || closed) return;
     busy = true;
     sweeping = sweep();
-  }, intervalMs);
+  };
+  void bells.connected.then(begin);
+  const timer = setInterval(begin, intervalMs);
   return {
     async close() {
+      closed = true;
       clearInterval(timer);
       await sweeping;
     },
