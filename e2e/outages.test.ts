@@ -123,7 +123,7 @@ it('kill -9 of monitoring: VMs are answered without their metrics', async () => 
   await fleet.kill('monitoring');
   const { data, errors } = await me.ask('query ($id: ID!) { vm(id: $id) { name metrics { cpu } } }', { id: vm.id });
   expect(data).toEqual({ vm: { name: vm.name, metrics: null } });
-  expect(errors).toMatchObject([{ path: ['vm'], extensions: { code: 'UNAVAILABLE', retryable: true } }]);
+  expect(errors).toMatchObject([{ path: ['vm', 'metrics'], extensions: { code: 'UNAVAILABLE', retryable: true } }]);
   await fleet.start('monitoring');
   await eventually('metrics', async () => (await vm.read('metrics { cpu }'))['metrics'] !== null);
 });

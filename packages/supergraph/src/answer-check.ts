@@ -1,8 +1,4 @@
 import {
-  getDirectiveValues,
-  getOperationAST,
-  GraphQLIncludeDirective,
-  GraphQLSkipDirective,
   isAbstractType,
   isEnumType,
   isInterfaceType,
@@ -10,18 +6,14 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
-  Kind,
-  parse,
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLCompositeType,
   type GraphQLFormattedError,
   type GraphQLLeafType,
   type GraphQLOutputType,
   type GraphQLSchema,
-  type OperationDefinitionNode,
-  type SelectionSetNode,
 } from 'graphql';
+import { ENTITIES, rootTypeOf, selectedFields, type Question } from './question.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -32,12 +24,6 @@ export interface Fault {
 }
 
 type Json = Readonly<Record<string, unknown>>;
-
-/** What one subgraph was asked, as a checker of its answers. */
-export interface Question {
-  operation: OperationDefinitionNode;
-  fragments: ReadonlyMap<string, FragmentDefinitionNode>;
-}
 
 /** Faults that are told of one answer; further values become null without one. */
 const FAULTS_LIMIT = 100;
@@ -56,14 +42,6 @@ const STANDARD: Readonly<Record<string, (value: unknown) => boolean>> = {
   ID: (value) => typeof value === 'string' || Number.isInteger(value),
 };
 
-export function readQuestion(query: string, operationName?: string): Question {
-  const document = parse(query, { noLocation: true });
-  const operation = getOperationAST(document, operationName) ?? getOperationAST(document);
-  if (operation == null) throw new Error(`no operation to ask: ${query}`);
-  const fragments = document.definitions.flatMap((each) => (each.kind === Kind.FRAGMENT_DEFINITION ? [[each.name.value, each] as const] : []));
-  return { operation, fragments: new Map(fragments) };
-}
-
 /**
  * Compares the data that a subgraph answered with the question and the types of the supergraph, which are never stricter than
  * the subgraph's own. The executor trusts what it is given: a string where a list should be ends the whole operation.
@@ -71,27 +49,23 @@ export function readQuestion(query: string, operationName?: string): Question {
 export class AnswerCheck {
   readonly #schema: GraphQLSchema;
   readonly #question: Question;
-  readonly #variables: Json;
   /** Where the subgraph itself says that something is missing. */
   readonly #excused: readonly Path[];
   readonly faults: Fault[] = [];
 
-  constructor(schema: GraphQLSchema, question: Question, variables: Json, errors: readonly GraphQLFormattedError[]) {
+  constructor(schema: GraphQLSchema, question: Question, errors: readonly GraphQLFormattedError[]) {
     this.#schema = schema;
     this.#question = question;
-    this.#variables = variables;
     this.#excused = errors.flatMap(({ path }) => (path === undefined ? [] : [path]));
   }
 
   /** The data that was asked for and nothing else, with null for each fault. */
   data(value: Json): Record<string, unknown> {
-    const { operation } = this.#question;
-    const root = operation.operation === 'mutation' ? this.#schema.getMutationType() : this.#schema.getQueryType();
-    if (root == null) throw new Error(`the supergraph has no ${operation.operation}`);
+    const root = rootTypeOf(this.#schema, this.#question);
     const data = Object.create(null) as Record<string, unknown>;
-    for (const [key, nodes] of this.#fields(root, [operation.selectionSet])) {
+    for (const [key, nodes] of selectedFields(this.#schema, this.#question, root, [this.#question.operation.selectionSet])) {
       const path = [key];
-      if (nodes[0]?.name.value === '_entities') data[key] = this.#entities(own(value, key), nodes, path);
+      if (nodes[0]?.name.value === ENTITIES) data[key] = this.#entities(own(value, key), nodes, path);
       else data[key] = this.#field(root, nodes, own(value, key), path);
     }
     return data;
@@ -99,8 +73,7 @@ export class AnswerCheck {
 
   /** One for each representation, in their order: federation knows them apart by nothing else. */
   #entities(value: unknown, nodes: readonly FieldNode[], path: Path): unknown[] {
-    const asked = this.#variables['representations'];
-    const representations: readonly unknown[] = Array.isArray(asked) ? asked : [];
+    const representations = this.#question.representations ?? [];
     const answered = Array.isArray(value) && value.length === representations.length ? (value as unknown[]) : null;
     return representations.map((representation, index) => {
       const place = [...path, index];
@@ -139,7 +112,7 @@ export class AnswerCheck {
     if (type === null) return this.#fault(path, `no ${declared.name}`);
     const object = Object.create(null) as Record<string, unknown>;
     const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
-    for (const [key, fields] of this.#fields(type, sets)) object[key] = this.#field(type, fields, own(value, key), [...path, key]);
+    for (const [key, fields] of selectedFields(this.#schema, this.#question, type, sets)) object[key] = this.#field(type, fields, own(value, key), [...path, key]);
     return object;
   }
 
@@ -150,30 +123,6 @@ export class AnswerCheck {
     if (!isObjectType(type) && !isInterfaceType(type)) return null;
     if (isAbstractType(declared) && this.#schema.isSubType(declared, type)) return type;
     return isInterfaceType(type) && !isAbstractType(declared) && this.#schema.isSubType(type, declared) ? declared : null;
-  }
-
-  /** Response key -> the fields that are merged into it, for one type. */
-  #fields(type: GraphQLCompositeType, sets: readonly SelectionSetNode[], into = new Map<string, FieldNode[]>()): Map<string, FieldNode[]> {
-    for (const selection of sets.flatMap(({ selections }) => selections)) {
-      if (getDirectiveValues(GraphQLSkipDirective, selection, this.#variables)?.['if'] === true) continue;
-      if (getDirectiveValues(GraphQLIncludeDirective, selection, this.#variables)?.['if'] === false) continue;
-      if (selection.kind === Kind.FIELD) {
-        const key = (selection.alias ?? selection.name).value;
-        const known = into.get(key);
-        if (known === undefined) into.set(key, [selection]);
-        else known.push(selection);
-        continue;
-      }
-      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : this.#question.fragments.get(selection.name.value);
-      if (fragment !== undefined && this.#applies(fragment.typeCondition?.name.value, type)) this.#fields(type, [fragment.selectionSet], into);
-    }
-    return into;
-  }
-
-  #applies(condition: string | undefined, type: GraphQLCompositeType): boolean {
-    if (condition === undefined || condition === type.name) return true;
-    const wanted = this.#schema.getType(condition);
-    return isAbstractType(wanted) && (isObjectType(type) || isInterfaceType(type)) && this.#schema.isSubType(wanted, type);
   }
 
   #fault(path: Path, what: string): null {

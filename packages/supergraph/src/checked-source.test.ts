@@ -180,9 +180,10 @@ describe('entities', () => {
     expect(await entities([{ __typename: 'Disk', id: '1' }], [{ __typename: 'Device', id: '1' }])).toEqual({ data: { _entities: [{ id: '1' }] } });
   });
 
-  it('that are null as a whole have the errors that say why, each at no place of its own', async () => {
-    const errors = [{ message: 'Down.', path: ['_entities'], extensions: { code: 'UNAVAILABLE' } }];
-    expect(await check(query, { data: { _entities: null }, errors }, { representations })).toEqual({ data: null, errors: [{ message: 'Down.', extensions: { code: 'UNAVAILABLE' } }] });
+  it('that are null as a whole have each the error that says why', async () => {
+    const down = { message: 'Down.', extensions: { code: 'UNAVAILABLE' } };
+    const answer = { data: { _entities: null }, errors: [{ ...down, path: ['_entities'] }] };
+    expect(await check(query, answer, { representations })).toEqual({ data: null, errors: [{ ...down, path: ['_entities', 0] }, { ...down, path: ['_entities', 1] }] });
   });
 
   it.each<[unknown[], boolean]>([
@@ -204,7 +205,36 @@ describe('entities', () => {
   });
 });
 
-it('a subgraph that conforms is not looked at', () => {
-  const source = { name: 'local', conforms: true as const, process: async () => ({ data: null }) };
-  expect(checkSources({ local: source }, schema, logger)['local']).toBe(source);
+describe('an error', () => {
+  const down = { message: 'Down.', extensions: { code: 'UNAVAILABLE' } };
+  const paths = async (query: string, variables = {}, answer: object = { errors: [down] }) => (await check(query, answer, variables)).errors?.map(({ path }) => path);
+  const vms = { representations: [{ __typename: 'Vm', id: '1' }, { __typename: 'Vm', id: '2' }] };
+  const of = (selection: string) => `query ($representations: [_Any!]!, $no: Boolean) { _entities(representations: $representations) { ... on Vm { ${selection} } } }`;
+
+  it('without a place is said of every field of the root that is asked for', async () => {
+    expect(await paths('{ vm { id } a: count b: count @skip(if: true) ... on Query { vms { id } } }')).toEqual([['vm'], ['a'], ['vms']]);
+    expect(await paths('{ vm { id } }', {}, { data: { vm: null }, errors: [down] })).toEqual([undefined]);
+  });
+
+  it('of entities is said of what is asked of them, since the entities themselves are known', async () => {
+    const both = [0, 1].flatMap((index) => [['_entities', index, 'cores'], ['_entities', index, 'where']]);
+    expect(await paths(of('__typename cores where: host { name } tags @include(if: $no)'), { ...vms, no: false })).toEqual(both);
+    expect(await paths(of('cores'), vms, { data: { _entities: [null, { cores: 4 }] }, errors: [{ ...down, path: ['_entities', 0] }] })).toEqual([['_entities', 0, 'cores']]);
+  });
+
+  it('of entities is said of them where they can\'t be without it', async () => {
+    expect(await paths(of('cores name'), vms)).toEqual([['_entities', 0], ['_entities', 1]]);
+  });
+
+  it('of entities of several types is said of what is asked of each', async () => {
+    const query = 'query ($representations: [_Any!]!) { _entities(representations: $representations) { ... on Disk { size } ... on Nic { mac } } }';
+    const representations = [{ __typename: 'Nic', id: '1' }, { __typename: 'Disk', id: '2' }, { __typename: 'Ghost', id: '3' }];
+    expect(await paths(query, { representations })).toEqual([['_entities', 0, 'mac'], ['_entities', 1, 'size'], ['_entities', 2]]);
+  });
+});
+
+it('a subgraph that conforms is not looked at', async () => {
+  const answer = { data: { anything: 1 } };
+  const sources = checkSources({ local: { name: 'local', conforms: true as const, process: async () => answer } }, schema, logger);
+  expect(await sources['local']?.process({ query: '{ count }', context: {} })).toBe(answer);
 });
