@@ -1,7 +1,7 @@
 import type { Authenticator, ReceiveUpload, RequestContext } from '@novacron/contracts';
 import { newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import { createSubscriptionEngine, createSubscriptionPlanner, InvalidSupergraph, openSupergraphFile, type Presentation, type Supergraph } from '@novacron/supergraph';
+import { createSubscriptionEngine, createSubscriptionPlanner, InvalidSupergraph, openSupergraphFile, type Presentation, type SubscriptionPlanner, type Supergraph } from '@novacron/supergraph';
 import { untraced } from '@novacron/telemetry';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
@@ -14,18 +14,27 @@ import { STREAMS } from './events/streams.ts';
 import { createGraph } from './graph.ts';
 import type { TlsFiles } from './http/certificate.ts';
 import { compressAnswers } from './http/compression.ts';
+import { routeEventStreams } from './http/event-streams.ts';
 import { routeGraphql } from './http/graphql.ts';
 import { listening } from './http/listen.ts';
 import { routeMetrics } from './http/metrics.ts';
 import { routePlayground } from './http/playground.ts';
 import { routeProbes } from './http/probes.ts';
+import { routeQueryPlan } from './http/query-plan.ts';
 import { openRedirect } from './http/redirect.ts';
 import { createContextOf } from './http/request-context.ts';
 import { createHttpServer } from './http/server.ts';
 import { openTls } from './http/tls.ts';
 import { createOperationObserver } from './observation/operation-observer.ts';
+import { createPlainEvents } from './plain-events/plain-events.ts';
+import { chargeOperations } from './rate-limits/charged-operations.ts';
+import { trustProxies } from './rate-limits/client-address.ts';
+import { createRateLimits, type LimitedContext } from './rate-limits/rate-limits.ts';
+import type { RateLimitSettings } from './rate-limits/settings.ts';
+import { routeApi } from './rest/route-api.ts';
 import { protectSubgraphs } from './subgraph-protection.ts';
 import { rightsOf } from './subscriptions/rights.ts';
+import { createSessions } from './subscriptions/sessions.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
 import { measureSupergraph } from './supergraph-metrics.ts';
 import { createTelemetry, subscriptionMetrics } from './telemetry.ts';
@@ -59,10 +68,14 @@ export interface GatewayOptions {
   redirectPort?: number | null;
   /** Origins of browser applications elsewhere: `https://dashboard.example`. The gateway's own is always allowed. */
   allowedOrigins?: readonly string[];
-  /** How long a subgraph may take to answer before its fields are null: 10 s. */
-  subgraphTimeoutMs?: number;
+  /** How much callers may use and hold; 0 of what they may as they like. */
+  rateLimits: RateLimitSettings;
+  /** CIDRs of proxies in front of the gateway: what they say in X-Forwarded-* about a client is believed. */
+  trustedProxies?: readonly string[];
   /** How long a query or a mutation over HTTP may take. */
   requestTimeoutMs?: number;
+  /** How long a subgraph may take to answer before its fields are null: 10 s. */
+  subgraphTimeoutMs?: number;
   /** Operations that take longer are logged with their plan: 1,000; 0: none. */
   slowOperationMs?: number;
   /** What whoever reads /metrics has to send as a bearer token; null: nothing. */
@@ -77,7 +90,7 @@ export interface Gateway {
   port: number;
   /** Where plain HTTP is sent on to HTTPS; null: nowhere. */
   redirectPort: number | null;
-  /** Completes every subscription, closes sockets with 1001, waits for requests in flight, five seconds at most. */
+  /** Sends subscribers away with the cursor from which they resume elsewhere, waits for requests in flight, five seconds at most. */
   close(): Promise<void>;
 }
 
@@ -101,34 +114,42 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
     opened.defer(() => samples.close());
-    const observer = createOperationObserver<RequestContext>({ telemetry, slowOperationMs: options.slowOperationMs ?? SLOW_OPERATION_MS, isSignedIn: ({ viewer }) => viewer !== null, logger });
-    const graph = createGraph({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation: createPresentation(logger), observer, telemetry, logger });
+    const limits = createRateLimits({ settings: options.rateLimits, redis, telemetry, logger });
+    opened.defer(() => limits.close());
+    const observer = createOperationObserver<LimitedContext>({ telemetry, slowOperationMs: options.slowOperationMs ?? SLOW_OPERATION_MS, isSignedIn: ({ viewer }) => viewer !== null, logger });
+    const graph = createGraph<LimitedContext>({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation: createPresentation(logger), observer, charging: chargeOperations, telemetry, logger });
     opened.defer(() => graph.close());
 
     const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
     opened.defer(() => tls?.close());
-    const app = createHttpServer({ allowedOrigins, telemetry, logger, tls });
+    const trustProxy = trustProxies(options.trustedProxies ?? []);
+    const app = createHttpServer({ allowedOrigins, trustProxy, telemetry, logger, tls });
     opened.defer(() => stopServer(app));
     await compressAnswers(app);
     const playground = await routePlayground(app, options.playgroundDir);
-    routeGraphql(app, {
-      graph,
-      contextOf: createContextOf(viewers),
-      formatError: (thrown, requestId) => formatError(thrown, logger, requestId),
-      sendPage: playground.send,
-      timeoutMs: requestTimeoutMs,
-    });
+    const answering = { graph, contextOf: createContextOf(viewers, limits), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
+    routeGraphql(app, { ...answering, sendPage: playground.send });
+    routeQueryPlan(app, answering);
+    await routeApi(app, { ...answering, schema: () => supergraphs.current.apiSchema, samples, logger });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });
     routeMetrics(app, telemetry, options.metricsToken ?? null);
 
-    const planner = createSubscriptionPlanner({
-      supergraphSdl: supergraphs.current.sdl,
-      dataSources: observer.sources(subgraphs.sources),
-      events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
-      presentation: untracedPresentation(createPresentation(logger)),
-      logger,
-    });
+    const plannerOf = ({ sdl }: Supergraph) =>
+      createSubscriptionPlanner({
+        supergraphSdl: sdl,
+        dataSources: observer.sources(subgraphs.sources),
+        events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
+        presentation: untracedPresentation(createPresentation(logger)),
+        logger,
+      });
+    let planned = plannerOf(supergraphs.current);
+    const planner: SubscriptionPlanner<RequestContext> = {
+      get apiSchema() {
+        return planned.apiSchema;
+      },
+      plan: (query, operationName) => planned.plan(query, operationName),
+    };
     const engine = createSubscriptionEngine({
       hub,
       history: events,
@@ -138,7 +159,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       rightsOf,
       metrics: subscriptionMetrics(telemetry),
     });
-    const sockets = createSocketServer({ graph, planner, engine, hub, viewers, telemetry, allowedOrigins, logger });
+    opened.defer(
+      supergraphs.onChange((supergraph) => {
+        planned = plannerOf(supergraph);
+        engine.replan(planned);
+      }),
+    );
+    const sessions = createSessions(hub);
+    opened.defer(() => sessions.close());
+    const eventStreams = routeEventStreams(app, { graph, limits, planner, engine, viewers, sessions, telemetry, logger });
+    opened.defer(() => eventStreams.close());
+    const plainEvents = createPlainEvents({ hub, history: events, samples, limits, metrics: subscriptionMetrics(telemetry), formatError: (thrown) => formatError(thrown, logger) });
+    const sockets = createSocketServer({ plainEvents, graph, limits, trustProxy, planner, engine, hub, sessions, viewers, telemetry, allowedOrigins, logger });
     opened.defer(() => sockets.close());
     app.server.on('upgrade', sockets.upgrade);
 

@@ -66,9 +66,10 @@ export function createTelemetry() {
       registers,
     }),
     sockets: new Gauge({ name: 'novacron_sockets_active', help: 'WebSocket connections.', registers }),
+    eventStreams: new Gauge({ name: 'novacron_event_streams_active', help: 'Operations answered as server-sent events.', registers }),
     slowSockets: new Counter({
       name: 'novacron_sockets_cut_slow_total',
-      help: 'WebSocket connections closed because their client did not read fast enough.',
+      help: 'WebSocket connections and event streams closed because their client did not read fast enough.',
       registers,
     }),
     rateLimited: new Counter({

@@ -21,6 +21,8 @@ function append(log: MemoryEventLog): EventRecord {
 async function startGroup(log: MemoryEventLog, run: () => Promise<void>) {
   const subscription: PlannedSubscription<null> = {
     key: 'key',
+    query: '',
+    operationName: null,
     document: { kind: 'Document', definitions: [] } as never, // no group looks at it
     field: 'vmChanged',
     cursorVariable: null,

@@ -1,10 +1,10 @@
 import { request } from 'node:http';
 import { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from '@novacron/contracts';
-import { newId, type HostId, type TenantId, type VmId } from '@novacron/core';
+import { newId, type HostId, type TenantId, type UserId, type VmId } from '@novacron/core';
 import { eventually } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ClientOptions } from 'ws';
-import { decodeCursor } from '@novacron/supergraph';
+import { decodeCursor, encodeCursor } from '@novacron/supergraph';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { SocketClient, type Received } from './socket-client.ts';
 
@@ -228,13 +228,14 @@ describe('metrics', () => {
 });
 
 describe('a gateway that stops', () => {
-  it('completes subscriptions and closes sockets as going away', async () => {
+  it('sends subscribers away with the cursor to come back with, and completes nothing', async () => {
     const own = await startGateway();
     const client = await SocketClient.connect(own.gateway.url, own.authority.signIn([['viewer', own.tenant]]).token);
     const received = client.subscribe('subscription { vmChanged { cursor } }');
     await eventually('the subscription', async () => (await own.metric('novacron_subscriptions_active')) === 1);
+    const { position } = own.log.append({ type: 'session.revoked', tenantId: null, entityId: newId(), after: { userId: newId<UserId>() } });
     await own.close();
-    expect(await client.untilClosed()).toEqual({ code: 1001, reason: 'The gateway is stopping' });
-    expect(received.completed).toBe(true);
+    expect(await client.untilClosed()).toEqual({ code: 1001, reason: `The gateway is stopping: resume after ${encodeCursor(position)}` });
+    expect(received.completed).toBe(false);
   });
 });

@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Viewer } from '@novacron/contracts';
 import type { RunningSubscription, Sink } from '@novacron/supergraph';
 import type { WebSocket } from 'ws';
+import type { Place } from '../rate-limits/places.ts';
 import { userAgentOf } from '../user-agent.ts';
 import type { Authenticated } from '../viewers.ts';
+import type { Connected } from './sessions.ts';
 
 
 /** Close codes beside those of graphql-ws; its clients come back after each of them. */
@@ -11,6 +13,8 @@ export const CLOSE = {
   goingAway: 1001,
   /** graphql-ws: the client does not keep to the protocol. */
   badRequest: 4400,
+  /** The client has not said who it is, where that comes first. */
+  unauthorized: 4401,
   tryAgainLater: 1013,
   /** The session ended, the token expired or its user's roles changed. */
   forbidden: 4403,
@@ -19,34 +23,37 @@ export const CLOSE = {
 } as const;
 
 /** Bytes that may wait in a socket before it is cut. */
-const BUFFERED_LIMIT = 2 ** 20;
+export const BUFFERED_LIMIT = 2 ** 20;
 /** The same before anyone has signed in, who can't subscribe to anything. */
 const BUFFERED_LIMIT_OF_STRANGERS = 64 * 2 ** 10;
 /** How long a client may take to answer that it is closed. */
 export const CLOSING_MS = 2_000;
 /** setTimeout takes no more: 24 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** One client's WebSocket: who it is, what it subscribes to, and when that has to end. */
-export class Connection {
+export class Connection implements Connected {
   readonly socket: WebSocket;
   readonly address: string | null;
   readonly userAgent: string | null;
   /** By the id that the client gave them. */
-  readonly subscriptions = new Map<string, RunningSubscription>();
+  readonly subscriptions = new Map<string, Pick<RunningSubscription, 'settled' | 'return'>>();
   /** Answers to the last ping are awaited. */
   answered = true;
   viewer: Viewer | null = null;
   readonly #onSlow: (connection: Connection) => void;
+  #place: Place;
   #isSlow = false;
   #isClosed = false;
   #expiry: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, request: IncomingMessage, onSlow: (connection: Connection) => void) {
+  /** `address`: the client's; `place`: among those of its address. */
+  constructor(socket: WebSocket, request: IncomingMessage, { address, place, onSlow }: { address: string | null; place: Place; onSlow: (connection: Connection) => void }) {
     this.socket = socket;
-    this.address = request.socket.remoteAddress ?? null;
+    this.address = address;
     this.userAgent = userAgentOf(request.headers);
+    this.#place = place;
     this.#onSlow = onSlow;
   }
 
@@ -60,9 +67,14 @@ export class Connection {
     return this.socket.bufferedAmount > (this.viewer === null ? BUFFERED_LIMIT_OF_STRANGERS : BUFFERED_LIMIT);
   }
 
-  /** From now on the client is this viewer, until its token expires; not if it was closed meanwhile. */
-  signIn({ viewer, expiresAt }: Authenticated): void {
-    if (!this.isOpen) return;
+  /** From now on the client is this viewer, in one of the viewer's places, until its token expires; not if it was closed meanwhile. */
+  signIn({ viewer, expiresAt }: Authenticated, place: Place): void {
+    if (!this.isOpen) {
+      place.release();
+      return;
+    }
+    this.#place.release();
+    this.#place = place;
     this.viewer = viewer;
     const leftMs = Math.min(LONGEST_TIMER_MS, Math.max(0, expiresAt.getTime() - Date.now()));
     this.#expiry = setTimeout(() => this.close(CLOSE.forbidden, 'Token expired'), leftMs);
@@ -96,8 +108,8 @@ export class Connection {
   sink(id: string): Sink {
     const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
     return {
-      send: (payload) => this.send(`${head}${payload}}`),
-      sendPatiently: (payload) => this.sendPatiently(`${head}${payload}}`),
+      send: ({ payload }) => this.send(`${head}${payload}}`),
+      sendPatiently: ({ payload }) => this.sendPatiently(`${head}${payload}}`),
       ended: () => this.subscriptions.delete(id),
     };
   }
@@ -116,9 +128,18 @@ export class Connection {
     this.#deadline = setTimeout(() => this.socket.terminate(), patienceMs);
   }
 
+  revoke(): void {
+    this.close(CLOSE.forbidden, 'Session revoked');
+  }
+
+  readmit(): void {
+    this.close(CLOSE.forbidden, 'Access changed');
+  }
+
   /** The socket is gone. */
   forget(): void {
     this.#isClosed = true;
+    this.#place.release();
     clearTimeout(this.#expiry);
     clearTimeout(this.#deadline);
   }

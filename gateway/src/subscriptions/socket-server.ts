@@ -6,6 +6,10 @@ import type { Logger } from 'pino';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { refuseSocket } from '../http/security-headers.ts';
+import { PLAIN_EVENT_PATHS, type Channel, type PlainEvents } from '../plain-events/plain-events.ts';
+import { clientAddress, type TrustProxy } from '../rate-limits/client-address.ts';
+import type { Place } from '../rate-limits/places.ts';
+import { RateLimited } from '../rate-limits/quota.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Viewers } from '../viewers.ts';
 import { CLOSE, CLOSING_MS, Connection } from './connection.ts';
@@ -19,14 +23,19 @@ const PING_EVERY_MS = 12_000;
 const SLOW_CLOSING_MS = 10_000;
 
 export interface SocketServerOptions extends Omit<ProtocolOptions, 'authenticate'> {
+  plainEvents: PlainEvents;
   sessions: Sessions;
   viewers: Viewers;
+  trustProxy: TrustProxy;
   telemetry: Telemetry;
   allowedOrigins: readonly string[];
   logger: Logger;
 }
 
-/** GraphQL over WebSocket (graphql-transport-ws), on the HTTP server's own port. */
+/** A protocol, from the opening of a connection on; returns what to do when it is gone. */
+type Speak = (connection: Connection, channel: Channel) => (code: number, reason: string) => Promise<void> | void;
+
+/** WebSockets on the HTTP server's own port: GraphQL (graphql-transport-ws), and plain events. */
 export interface SocketServer {
   /** For the HTTP server's 'upgrade' event. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -36,23 +45,36 @@ export interface SocketServer {
 
 /** Accepts sockets, and closes them when their token, their session or their patience ends. */
 export function createSocketServer(options: SocketServerOptions): SocketServer {
-  const { sessions, viewers, telemetry, logger } = options;
+  const { sessions, viewers, limits, telemetry, logger } = options;
   const connections = new Set<Connection>();
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_LIMIT, handleProtocols });
   server.on('wsClientError', (_error, socket) => refuseSocket(socket, 400, { 'sec-websocket-version': '13' })); // what it is, as RFC 6455 wants it told
   let isClosing = false;
   const protocol = makeServer(createProtocol({ ...options, authenticate }));
+  const speakGraphql: Speak = (connection, channel) =>
+    protocol.opened(
+      {
+        ...channel,
+        protocol: connection.socket.protocol,
+        send: (text) => connection.sendPatiently(text),
+        close: (code = CLOSE.badRequest, reason = '') => connection.close(code, reason),
+      },
+      { connection },
+    );
+  const speakPlainly: Speak = (connection, channel) => options.plainEvents.open(connection, channel, authenticate);
+  const speakers: ReadonlyMap<string, Speak> = new Map([['/graphql', speakGraphql], ...PLAIN_EVENT_PATHS.map((path) => [path, speakPlainly] as const)]);
 
   async function authenticate(connection: Connection, token: string): Promise<boolean> {
     try {
       const authenticated = await viewers.authenticate(token);
-      connection.signIn(authenticated);
+      connection.signIn(authenticated, await limits.holdConnection({ viewer: authenticated.viewer, address: connection.address }));
       if (!connection.isOpen) return false;
       if (viewers.isCurrent(authenticated)) return true;
       connection.close(CLOSE.forbidden, 'Access changed'); // between the answer and now: nobody was signed in to be closed
     } catch (thrown) {
       const error = DomainError.from(thrown);
       if (error.code === 'UNAUTHENTICATED') connection.close(CLOSE.forbidden, 'Invalid token');
+      else if (error.code === 'RATE_LIMITED') connection.close(CLOSE.tryAgainLater, 'Too many connections');
       else {
         logger.error({ err: error }, 'a token could not be checked');
         connection.close(CLOSE.tryAgainLater, 'The token can\'t be checked now');
@@ -77,35 +99,44 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     return true;
   }
 
-  function accept(socket: WebSocket, request: IncomingMessage): void {
-    const connection = new Connection(socket, request, cut);
+  /** Takes a place of the address first, which a handshake that fails gives back. */
+  async function admit(speak: Speak, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const address = clientAddress(request, options.trustProxy);
+    try {
+      const place = await limits.holdConnection({ viewer: null, address });
+      socket.once('close', () => place.release());
+      if (socket.closed) place.release();
+      else if (isClosing) refuseSocket(socket, 503);
+      else server.handleUpgrade(request, socket, head, (ws) => accept(speak, ws, request, address, place));
+    } catch (thrown) {
+      if (!(thrown instanceof RateLimited)) logger.error({ err: thrown }, 'a socket could not be opened');
+      refuseSocket(socket, thrown instanceof RateLimited ? 429 : 503, thrown instanceof RateLimited ? thrown.fields : {});
+    }
+  }
+
+  function accept(speak: Speak, socket: WebSocket, request: IncomingMessage, address: string | null, place: Place): void {
+    const connection = new Connection(socket, request, { address, place, onSlow: cut });
     const letGo = sessions.hold(connection);
     connections.add(connection);
     telemetry.sockets.inc();
     socket.on('error', (err) => logger.debug({ err }, 'a socket failed')); // 'close' follows, which is what matters
     socket.on('pong', () => (connection.answered = true));
-    const closed = protocol.opened(
-      {
-        protocol: socket.protocol,
-        send: (text) => connection.sendPatiently(text),
-        close: (code = CLOSE.badRequest, reason = '') => connection.close(code, reason),
-        onMessage: (listener) =>
-          socket.on('message', (data) => {
-            if (!connection.isOpen || isCutUnread(connection)) return;
-            listener(String(data)).catch((err: unknown) => {
-              logger.debug({ err }, 'a message that is not of the protocol');
-              connection.close(CLOSE.badRequest, 'Invalid message');
-            });
-          }),
-      },
-      { connection },
-    );
+    const closed = speak(connection, {
+      onMessage: (listener) =>
+        socket.on('message', (data) => {
+          if (!connection.isOpen || isCutUnread(connection)) return;
+          listener(String(data)).catch((err: unknown) => {
+            logger.debug({ err }, 'a message that is not of the protocol');
+            connection.close(CLOSE.badRequest, 'Invalid message');
+          });
+        }),
+    });
     socket.on('close', (code, reason) => {
       connections.delete(connection);
       letGo();
       telemetry.sockets.dec();
       connection.forget();
-      closed(code, String(reason)).catch((err: unknown) => logger.error({ err }, 'a socket did not end well'));
+      closed(code, String(reason))?.catch((err: unknown) => logger.error({ err }, 'a socket did not end well'));
     });
   }
 
@@ -124,11 +155,12 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       socket.on('error', () => socket.destroy());
       const refuse = (status: number) => refuseSocket(socket, status);
       const url = URL.parse(request.url ?? '/', 'http://gateway'); // null for "//", which an HTTP parser lets through
+      const speak = url === null ? undefined : speakers.get(url.pathname);
       if (url === null) refuse(400);
-      else if (url.pathname !== '/graphql') refuse(404);
+      else if (speak === undefined) refuse(404);
       else if (isClosing) refuse(503);
       else if (!isOriginAllowed(request, options.allowedOrigins)) refuse(403);
-      else server.handleUpgrade(request, socket, head, (ws) => accept(ws, request));
+      else void admit(speak, request, socket, head);
     },
     async close() {
       isClosing = true;

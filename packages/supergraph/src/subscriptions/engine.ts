@@ -5,14 +5,16 @@ import { createEventGroup } from './event-group.ts';
 import type { EventHistory, EventHub, LoggedEvent, Measured, SampleFeed } from './feed.ts';
 import type { Group, GroupSubject, Member, Message } from './group.ts';
 import type { SubscriptionMetrics } from './metrics.ts';
-import type { PlannedSubscription, Variables } from './plan.ts';
+import { InvalidDocument } from './document.ts';
+import type { PlannedSubscription, SubscriptionPlanner, Variables } from './plan.ts';
 import { createSampleGroup } from './sample-group.ts';
 import type { Streams } from './stream.ts';
 
 /** Where a subscription's messages go. */
 export interface Sink {
-  send(payload: string): void;
-  sendPatiently(payload: string): Promise<void>;
+  send(message: Message): void;
+  /** Resolves once it is on its way, or never will be. */
+  sendPatiently(message: Message): Promise<void>;
   /** The subscription has ended, for whatever reason. */
   ended(): void;
 }
@@ -29,7 +31,17 @@ export interface SubscriptionEngine<Viewer, Context> {
    * Prepares a subscription; it begins when it is first iterated. Throws what forbids it: UNAUTHENTICATED, FORBIDDEN,
    * BAD_USER_INPUT. While it runs it may fail with CURSOR_EXPIRED or UNAVAILABLE.
    */
-  subscribe(subscription: PlannedSubscription<Context>, variables: Variables, viewer: Viewer | null, sink: Sink): RunningSubscription;
+  subscribe(subscription: PlannedSubscription<Context>, variables: Variables, viewer: Viewer | null, sink: Sink, resume?: Resume): RunningSubscription;
+  /**
+   * Goes on by another graph: each group is planned again, and its members stay. Whoever subscribes to what is not there any more is
+   * told so.
+   */
+  replan(planner: SubscriptionPlanner<Context>): void;
+}
+
+/** Where a client comes back to, said beside the operation: Last-Event-ID. It counts before the argument `after`. */
+export interface Resume {
+  after: string | null;
 }
 
 export interface EngineOptions<Event extends LoggedEvent, Sample extends Measured, Viewer, Context> {
@@ -49,7 +61,7 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
   options: EngineOptions<Event, Sample, Viewer, Context>,
 ): SubscriptionEngine<Viewer, Context> {
   const { hub, history, samples, streams, contextOf, rightsOf, metrics } = options;
-  const groups = new Map<string, { group: Group; holders: number }>();
+  const groups = new Map<string, { group: Group; subject: GroupSubject<Viewer, Context>; holders: number }>();
 
   function hold(key: string, subject: GroupSubject<Viewer, Context>): Group {
     const known = groups.get(key);
@@ -63,7 +75,7 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
       stream.source === 'events'
         ? createEventGroup({ subject, stream, hub, history, metrics })
         : createSampleGroup({ subject, stream, samples, hub });
-    groups.set(key, { group, holders: 1 });
+    groups.set(key, { group, subject, holders: 1 });
     return group;
   }
 
@@ -82,14 +94,31 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
     return canonicalJson([key, relevant, rightsOf(viewer, services)]);
   }
 
+  /** The same subscription by another graph, for the same members; throws why it can't go on. */
+  function planAgain({ subscription, variables, viewer }: GroupSubject<Viewer, Context>, key: string, planner: SubscriptionPlanner<Context>): PlannedSubscription<Context> {
+    const planned = planner.plan(subscription.query, subscription.operationName);
+    if ('subscription' in planned && groupKey(planned.subscription, variables, viewer) === key) return planned.subscription;
+    throw new DomainError('UNAVAILABLE', 'The graph has changed: subscribe again, after the last cursor.');
+  }
+
   return {
-    subscribe(subscription, variables, stranger, sink) {
+    replan(planner) {
+      for (const [key, { group, subject }] of [...groups]) {
+        try {
+          subject.subscription = planAgain(subject, key, planner);
+        } catch (error) {
+          group.fail(error instanceof InvalidDocument ? error.errors[0] : error);
+        }
+      }
+    },
+    subscribe(subscription, variables, stranger, sink, resume) {
       const { field } = subscription;
       const stream = streams[field];
       if (stream === undefined) throw new DomainError('INTERNAL', `Nothing feeds ${field}.`);
       const viewer = stream.admit(stranger);
       const args = subscription.argumentsOf(variables);
-      const after = args['after'] == null ? null : decodeCursor(String(args['after']));
+      const cursor = resume?.after ?? args['after'];
+      const after = cursor == null ? null : decodeCursor(String(cursor));
       const key = groupKey(subscription, variables, viewer);
 
       const end = Promise.withResolvers<IteratorReturnResult<undefined>>();
@@ -115,14 +144,14 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
         get ended() {
           return ended;
         },
-        send({ payload }: Message) {
+        send(message) {
           count();
-          sink.send(payload);
+          sink.send(message);
         },
-        async sendPatiently({ payload }: Message) {
+        async sendPatiently(message) {
           if (ended) return;
           count();
-          await sink.sendPatiently(payload);
+          await sink.sendPatiently(message);
         },
         fail: (error) => finish(() => end.reject(error)),
       };

@@ -41,9 +41,11 @@ export function createEventGroup<Event extends LoggedEvent, Viewer, Context>({ s
 
   const stop = hub.listen(stream.noun, ids, (event) => {
     if (members.size === 0 || !isWanted(event) || pipeline.push(event)) return;
-    const behind = new DomainError('UNAVAILABLE', 'This subscription can\'t keep up with what happens: resume after the last cursor.');
-    for (const member of [...members]) member.fail(behind);
+    fail(new DomainError('UNAVAILABLE', 'This subscription can\'t keep up with what happens: resume after the last cursor.'));
   });
+  const fail = (error: unknown): void => {
+    for (const member of [...members]) member.fail(error);
+  };
 
   return {
     async attach(member, after) {
@@ -64,6 +66,7 @@ export function createEventGroup<Event extends LoggedEvent, Viewer, Context>({ s
       if (!member.ended) members.add(member);
     },
     detach: (member) => void members.delete(member),
+    fail,
     get settled() {
       return pipeline.pending === 0 ? hub.position : told;
     },

@@ -26,6 +26,8 @@ export interface Group {
   /** Gives a member what it is owed, then all that follows. Resolves once it is live; rejects when that can't be. */
   attach(member: Member, after: number | null): Promise<void>;
   detach(member: Member): void;
+  /** Ends it for all its members. */
+  fail(error: unknown): void;
   /** Up to where its live members have been told everything. */
   readonly settled: number;
   close(): void;

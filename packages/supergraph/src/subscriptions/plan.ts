@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { buildOperationContext, executeQueryPlan, type ServiceMap } from '@apollo/gateway';
-import { operationFromDocument, Supergraph } from '@apollo/federation-internals';
-import { QueryPlanner, type PlanNode, type QueryPlan } from '@apollo/query-planner';
+import { operationFromDocument } from '@apollo/federation-internals';
+import type { PlanNode, QueryPlan } from '@apollo/query-planner';
 import { DomainError } from '@novacron/core';
 import {
   execute,
@@ -31,6 +31,8 @@ export type Variables = Readonly<Record<string, unknown>>;
 export interface PlannedSubscription<Context> {
   /** Equal for the same operation of the same document. */
   key: string;
+  query: string;
+  operationName: string | null;
   document: DocumentNode;
   /** The field of Subscription. */
   field: string;
@@ -57,33 +59,31 @@ export interface SubscriptionPlanner<Context> {
 const CACHED_PLANS = 1_000;
 
 export interface SubscriptionPlannerOptions<Context> {
-  supergraphSdl: string;
+  supergraph: Supergraph;
   /** Every subgraph that fills in what an event does not carry. */
   dataSources: Readonly<Record<string, SubgraphSource<Context>>>;
   /** The subgraph that streams: its name in the supergraph, and the schema that coerces what events carry. */
   events: { name: string; schema: GraphQLSchema };
   presentation: Presentation<Context>;
+  protection?: Protection<Context> | undefined;
   logger: Logger;
 }
 
 /** The planner of one supergraph. It keeps what it planned. */
-export function createSubscriptionPlanner<Context>({ supergraphSdl, dataSources, events, presentation, logger }: SubscriptionPlannerOptions<Context>): SubscriptionPlanner<Context> {
-  const supergraph = Supergraph.build(supergraphSdl);
-  const planner = new QueryPlanner(supergraph);
-  const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
-  const internalApi = supergraph.apiSchema();
-  const apiSchema = internalApi.toGraphQLJSSchema();
+export function createSubscriptionPlanner<Context>({ supergraph, dataSources, events, presentation, protection, logger }: SubscriptionPlannerOptions<Context>): SubscriptionPlanner<Context> {
+  const { apiSchema, costs, planning } = supergraph;
+  const screening = createScreening(supergraph, protection);
   const plans = new Map<string, Planned<Context>>();
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
   const services: ServiceMap = Object.fromEntries(
-    Object.entries(checkSources(dataSources, supergraphSchema, logger)).map(([name, source]) => [name, toApolloDataSource(source)]),
+    Object.entries(checkSources(dataSources, planning.schema, logger)).map(([name, source]) => [name, toApolloDataSource(source)]),
   );
 
-  function planSubscription(key: string, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription<Context> {
+  function planSubscription(asked: { key: string; query: string; operationName: string | null }, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription<Context> {
     const rootField = unconditionalRootField(document, operation);
     const name = operation.name?.value;
-    const { node } = planner.buildQueryPlan(operationFromDocument(internalApi, document, name === undefined ? {} : { operationName: name }));
+    const { node } = planning.planner.buildQueryPlan(operationFromDocument(planning.api, document, name === undefined ? {} : { operationName: name }));
     if (node?.kind !== 'Subscription' || node.primary.serviceName !== events.name) {
       throw new DomainError('INTERNAL', `The planner has no subscription for ${rootField.name.value}.`);
     }
@@ -93,7 +93,7 @@ export function createSubscriptionPlanner<Context>({ supergraphSdl, dataSources,
     const operationContext = buildOperationContext({ schema: apiSchema, operationDocument: document, ...(name === undefined ? {} : { operationName: name }) });
 
     return {
-      key,
+      ...asked,
       document,
       field: event.field.name.value,
       cursorVariable: cursorVariable(document, rootField),
@@ -123,8 +123,8 @@ export function createSubscriptionPlanner<Context>({ supergraphSdl, dataSources,
               // The executor reads no more than this of Apollo Server's request context.
               { request: { query: '', variables }, context, logger: quiet, metrics: {} } as unknown as Parameters<typeof executeQueryPlan>[2],
               operationContext,
-              supergraphSchema,
-              internalApi,
+              planning.schema,
+              planning.api,
             );
             const errors = result.errors?.map((error) => presentation.error(error));
             return presentation.result({ data: result.data ?? null, ...(errors ? { errors } : {}), extensions: result.extensions ?? {} });
@@ -143,7 +143,7 @@ export function createSubscriptionPlanner<Context>({ supergraphSdl, dataSources,
       if (known !== undefined) return known;
       const document = readDocument(apiSchema, query);
       const operation = chooseOperation(document, operationName);
-      const planned = operation.operation === 'subscription' ? { subscription: planSubscription(key, document, operation) } : { document };
+      const planned = operation.operation === 'subscription' ? { subscription: planSubscription({ key, query, operationName }, document, operation) } : { document };
       plans.set(key, planned);
       if (plans.size > CACHED_PLANS) plans.delete(plans.keys().next().value ?? '');
       return planned;

@@ -82,6 +82,9 @@ export function createSampleGroup<Sample extends Measured, Viewer, Context>({ su
       members.delete(member);
       greeted.delete(member);
     },
+    fail(error) {
+      for (const member of [...members]) member.fail(error);
+    },
     get settled() {
       return hub.position;
     },
