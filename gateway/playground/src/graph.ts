@@ -33,3 +33,25 @@ export async function send(request: GraphRequest, headers: Record<string, string
 
 export const hasCode = (answer: GraphAnswer, code: string): boolean =>
   answer.errors?.some((error) => error.extensions?.['code'] === code) ?? false;
+
+/** How an operation would be run, as the gateway's http/query-plan.ts tells it. */
+export type PlanStep =
+  | { does: 'sequence' | 'parallel' | 'subscribe'; steps: PlanStep[] }
+  | { does: 'fetch'; subgraph: string; path: string | null; operation: string }
+  | { does: 'if' | 'unless'; variable: string; steps: PlanStep[] };
+
+export type PlanAnswer = { plan: PlanStep | null } | { errors: readonly { message: string }[] };
+
+/** The plan of an operation. Never rejects: what is wrong is an error to show. */
+export async function askPlan({ query, operationName }: GraphRequest, accessToken: string | undefined): Promise<PlanAnswer> {
+  try {
+    const response = await fetch(`${GRAPH_URL}/plan`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...authorization(accessToken) },
+      body: JSON.stringify({ query, operationName }),
+    });
+    return (await response.json()) as PlanAnswer;
+  } catch (error) {
+    return { errors: [{ message: String(error) }] };
+  }
+}
