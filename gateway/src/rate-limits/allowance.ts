@@ -15,7 +15,7 @@ export interface Caller {
 export interface ChargedOperation {
   document: DocumentNode;
   operation: OperationDefinitionNode;
-  variables: Record<string, unknown>;
+  variables: Readonly<Record<string, unknown>>;
   /** What it is going to cost, as far as can be said. */
   points: number;
 }

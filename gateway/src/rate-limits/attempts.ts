@@ -22,7 +22,7 @@ const at = (value: unknown, key: string): unknown =>
 const isGuarded = (name: string): name is GuardedField => Object.hasOwn(GUARDED, name);
 
 /** What an operation attempts, each time that it does. */
-export function attemptsIn(document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): Attempt[] {
+export function attemptsIn(document: DocumentNode, operation: OperationDefinitionNode, variables: Readonly<Record<string, unknown>>): Attempt[] {
   if (operation.operation !== OperationTypeNode.MUTATION) return [];
   const fields = rootFields(document, operation).filter(({ name }) => isGuarded(name.value));
   if (fields.length === 0) return [];
@@ -34,14 +34,14 @@ export function attemptsIn(document: DocumentNode, operation: OperationDefinitio
   });
 }
 
-function withDefaults(operation: OperationDefinitionNode, variables: Record<string, unknown>): Record<string, unknown> {
+function withDefaults(operation: OperationDefinitionNode, variables: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const defaults = (operation.variableDefinitions ?? []).flatMap(({ variable, defaultValue }) =>
     defaultValue === undefined ? [] : [[variable.name.value, valueFromASTUntyped(defaultValue)] as const],
   );
   return { ...Object.fromEntries(defaults), ...variables };
 }
 
-const argumentsOf = ({ arguments: args = [] }: FieldNode, variables: Record<string, unknown>): Record<string, unknown> =>
+const argumentsOf = ({ arguments: args = [] }: FieldNode, variables: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(args.map(({ name, value }) => [name.value, valueFromASTUntyped(value, variables)]));
 
 /** As identity compares addresses, and hashed: what is typed into a login stays out of Redis. */

@@ -28,7 +28,7 @@ const MINUTE_MS = 60_000;
 
 /**
  * Without Redis points are not counted, and requests are served; attempts are counted by each gateway alone: nobody is
- * locked out, and nobody guesses without limit (docs/adr/0019).
+ * locked out, and nobody guesses without limit (docs/adr/0021).
  */
 export function createLedger({ settings, redis, telemetry, logger, now }: LedgerOptions): Ledger {
   const minutely = (name: string, points: number): Quota => ({ name, points, windowMs: MINUTE_MS });
