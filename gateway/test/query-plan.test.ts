@@ -40,7 +40,7 @@ it('a platform administrator is shown how an operation would be run, and it is n
 });
 
 it.each([
-  ['a condition', 'query ($with: Boolean!) { vms { nodes { name createdBy @include(if: $with) { email } } } }', '"does":"if","variable":"with"'],
+  ['a condition', 'query ($with: Boolean!) { vms { name createdBy { email @include(if: $with) } } }', '"does":"if","variable":"with"'],
   ['a subscription', 'subscription { vmChanged { vm { name createdBy { email } } } }', '"does":"subscribe"'],
 ])('%s is part of the plan', async (_what, query, part) => {
   const { answer } = await ask({ query }, { token: admin });
