@@ -1,9 +1,10 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
 import type { SubgraphSource } from './data-source.ts';
+import { EntityOrder } from './entity-order.ts';
 
-/** Our data source as Apollo's executor calls it. */
-export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, signal?: AbortSignal): GraphQLDataSource => ({
-  async process({ request, context }) {
+/** Our data source as Apollo's executor calls it, for one operation. */
+export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, signal?: AbortSignal, order = new EntityOrder()): GraphQLDataSource => ({
+  async process({ request, context, ...asked }) {
     const { query = '', operationName, variables } = request;
     const result = await source.process({
       query,
@@ -12,6 +13,11 @@ export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, sig
       context: context as Context, // the executor hands on what the operation was given
       signal,
     });
-    return result as object; // Apollo's type of a result forbids null where GraphQL says null
+    const representations: unknown = variables?.['representations'];
+    const isOfEntities = Array.isArray(representations);
+    if (!isOfEntities && result.data) order.remember(result.data);
+    const path = 'pathInIncomingRequest' in asked ? (asked.pathInIncomingRequest ?? []) : [];
+    const errors = isOfEntities && result.errors ? order.align(result.errors, path, representations) : result.errors;
+    return { ...result, ...(errors ? { errors } : {}) } as object; // Apollo's type of a result forbids null where GraphQL says null
   },
 });

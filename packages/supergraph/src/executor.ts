@@ -9,6 +9,7 @@ import { toApolloDataSource } from './apollo-data-source.ts';
 import type { Permitted, RawAnswer } from './authorization/authorization.ts';
 import { checkSources } from './checked-source.ts';
 import type { SubgraphSource } from './data-source.ts';
+import { EntityOrder } from './entity-order.ts';
 import type { Presentation } from './presentation.ts';
 import { createScreening, type Protection } from './screening.ts';
 import { InvalidDocument } from './subscriptions/document.ts';
@@ -82,7 +83,8 @@ export function createExecutor<Context>(options: ExecutorOptions<Context>): Exec
     }
 
     async function ask(one: Plannable, variables: Readonly<Record<string, unknown>>, asking: Context, signal?: AbortSignal) {
-      const services: ServiceMap = Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, toApolloDataSource(source, signal)]));
+      const order = new EntityOrder();
+      const services: ServiceMap = Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, toApolloDataSource(source, signal, order)]));
       const { data = null, errors = [], extensions = {} } = await executeQueryPlan(
         await onPlan(asking, one.queryPlan === undefined, () => planOf(one)),
         services,
