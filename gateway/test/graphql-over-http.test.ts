@@ -237,7 +237,7 @@ describe('a page of another origin', () => {
     expect([response.status, await response.text()]).toEqual([204, '']);
     expect(Object.fromEntries(corsHeaders(response))).toEqual({
       'access-control-allow-origin': 'https://dashboard.example',
-      'access-control-allow-methods': 'GET, HEAD, POST, PUT',
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
       'access-control-allow-headers': expect.stringMatching(/\bauthorization\b.*\bcontent-type\b.*\bapollo-require-preflight\b/),
       'access-control-max-age': '7200',
     });

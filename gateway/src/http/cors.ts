@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { addVary } from './vary.ts';
 
-const METHODS = 'GET, HEAD, POST, PUT';
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 /** What clients of ours send besides what needs no asking. */
-const REQUEST_HEADERS = 'accept, authorization, content-type, apollo-require-preflight, x-apollo-operation-name, x-request-id, traceparent, tracestate, last-event-id';
+const REQUEST_HEADERS = 'accept, authorization, content-type, apollo-require-preflight, idempotency-key, x-apollo-operation-name, x-request-id, traceparent, tracestate, last-event-id';
 /** What a page elsewhere may read besides the safelisted. */
-const RESPONSE_HEADERS = 'x-request-id, retry-after, ratelimit, ratelimit-policy, location';
+const RESPONSE_HEADERS = 'x-request-id, retry-after, ratelimit, ratelimit-policy, location, link';
 /** How long a browser may remember a preflight. Chromium keeps none for longer than two hours. */
 const MAX_AGE_S = 7_200;
 
