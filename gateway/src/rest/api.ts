@@ -1,4 +1,5 @@
-import { getNamedType, type GraphQLNamedType, type GraphQLSchema } from 'graphql';
+import type { Supergraph } from '@novacron/supergraph';
+import { getNamedType, type GraphQLNamedType, type GraphQLSchema, type OperationTypeNode } from 'graphql';
 import { deriveRoutes, type Method, type Route, type Unfit } from './routes.ts';
 import { fieldsOf, isEntity, printShape, type Shape } from './shape.ts';
 
@@ -25,14 +26,16 @@ export interface RestApi {
   /** The route of a root field. */
   byField(field: string): Route | undefined;
   outcome(route: Route): Outcome;
+  /** Whether it answers someone who is not signed in. */
+  isPublic(route: Route): boolean;
   /** The document that asks for a route's field. */
   document(route: Route, shape: Shape): string;
 }
 
 const OPERATION = 'Operation';
 
-/** The REST API of a graph. */
-export function createRestApi(schema: GraphQLSchema): RestApi {
+/** The REST API of a graph; `isOpen` tells fields of root types that need no viewer from all others. */
+export function createRestApi(schema: GraphQLSchema, isOpen: Supergraph['authorization']['isOpen']): RestApi {
   const { routes, unfit } = deriveRoutes(schema);
   const fields = new Map(routes.map((route) => [route.field, route]));
   const paths = new Map<string, Map<Method, Route>>();
@@ -76,6 +79,10 @@ export function createRestApi(schema: GraphQLSchema): RestApi {
     match,
     byField: (field) => fields.get(field),
     outcome,
+    isPublic({ kind, field }) {
+      const type = schema.getRootType(kind as OperationTypeNode); // the same words
+      return type != null && isOpen(type, field);
+    },
     document({ kind, field, variables }, shape) {
       const declared = variables.map(({ name, type }) => `$${name}: ${String(type)}`).join(', ');
       const given = variables.map(({ name }) => `${name}: $${name}`).join(', ');

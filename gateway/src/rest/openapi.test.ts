@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { Supergraph } from '@apollo/federation-internals';
+import { loadSupergraph } from '@novacron/supergraph';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { expect, it } from 'vitest';
 import { createRestApi } from './api.ts';
 import { describeApi } from './openapi.ts';
 
-const schema = Supergraph.build(readFileSync(new URL('../../supergraph.graphql', import.meta.url), 'utf8')).apiSchema().toGraphQLJSSchema();
-const api = createRestApi(schema);
-const document = describeApi(api, { version: '0.1.0', prefix: '/api/v1', isPublic: (field) => field === 'login', extra: {} });
+const { apiSchema, authorization } = loadSupergraph(readFileSync(new URL('../../supergraph.graphql', import.meta.url), 'utf8'));
+const api = createRestApi(apiSchema, authorization.isOpen);
+const document = describeApi(api, { version: '0.1.0', prefix: '/api/v1', extra: {} });
 const at = (path: string, method: string): any => document.paths[path]?.[method]; // oxlint-disable-line typescript/no-explicit-any -- looked into as JSON
 const text = JSON.stringify(document);
 
@@ -51,5 +51,6 @@ it('tells sizes that are sent from sizes that are answered', () => {
 });
 
 it('needs no token where the graph needs none', () => {
+  expect(api.routes.filter((route) => api.isPublic(route)).map(({ field }) => field)).toEqual(['login', 'refreshSession']);
   expect([at('/api/v1/login', 'post').security, at('/api/v1/vms', 'get').security]).toEqual([[], undefined]);
 });

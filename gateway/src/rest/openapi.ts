@@ -43,8 +43,6 @@ export interface DescriptionOptions {
   version: string;
   /** What stands before every route: /api/v1. */
   prefix: string;
-  /** Whether a root field answers someone who is not signed in. */
-  isPublic(field: string): boolean;
   /** Addresses that no root field makes. */
   extra: Record<string, Record<string, object>>;
 }
@@ -55,7 +53,7 @@ export function describeApi(api: RestApi, options: DescriptionOptions): OpenApiD
   const paths: OpenApiDocument['paths'] = {};
   for (const route of api.routes) {
     const address = `${options.prefix}${route.path}`;
-    paths[address] = { ...paths[address], [route.method.toLowerCase()]: describeRoute(api, route, components, options.isPublic(route.field)) };
+    paths[address] = { ...paths[address], [route.method.toLowerCase()]: describeRoute(api, route, components) };
   }
   return {
     openapi: '3.1.1',
@@ -83,14 +81,14 @@ export function describeApi(api: RestApi, options: DescriptionOptions): OpenApiD
 /** "vms" */
 const tagOf = ({ path }: Route): string => path.split('/')[1] ?? '';
 
-function describeRoute(api: RestApi, route: Route, components: Components, isPublic: boolean): object {
+function describeRoute(api: RestApi, route: Route, components: Components): object {
   const [summary = ''] = (route.description ?? route.field).split(/(?<=\.)\s/);
   return {
     operationId: route.field,
     summary: summary.replace(/\.$/, ''),
     ...(route.description === null ? {} : { description: route.description }),
     tags: [tagOf(route)],
-    ...(isPublic ? { security: [] } : {}),
+    ...(api.isPublic(route) ? { security: [] } : {}),
     parameters: describeParameters(route, components),
     ...(route.body.length === 0 ? {} : { requestBody: { required: route.body.some(({ required }) => required), content: { 'application/json': { schema: components.members(route.body) } } } }),
     responses: { ...describeAnswer(api, route, components), '4XX': { $ref: '#/components/responses/Refused' }, '5XX': { $ref: '#/components/responses/Failed' } },

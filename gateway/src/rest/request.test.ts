@@ -20,6 +20,7 @@ const api = createRestApi(
     input CreateVm { name: String! idempotencyKey: String }
     input UpdateVm { id: ID! name: String }
   `),
+  () => false,
 );
 
 function variables(field: string, { id = null as string | null, query = '', body = undefined as unknown, key = null as string | null } = {}) {

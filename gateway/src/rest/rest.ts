@@ -1,7 +1,8 @@
 import type { Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import type { Supergraph } from '@novacron/supergraph';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { GraphQLError, type GraphQLFormattedError, type GraphQLSchema } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
 import type { Graph } from '../graph.ts';
 import { createPatience } from '../http/patience.ts';
@@ -15,12 +16,10 @@ export const PREFIX = '/api/v1';
 
 export interface RestOptions<Context extends { viewer: Viewer | null }> {
   graph: Pick<Graph<Context>, 'answer'>;
-  /** What the graph offers now: after a reload, another one. */
-  schema(): GraphQLSchema;
+  /** The graph as it is now: after a reload, another one. */
+  supergraph(): Pick<Supergraph, 'apiSchema' | 'authorization'>;
   /** Who asks. UNAUTHENTICATED, RATE_LIMITED or UNAVAILABLE. */
   contextOf(request: FastifyRequest): Promise<Context>;
-  /** Root fields that answer someone who is not signed in. */
-  isPublic(field: string): boolean;
   formatError(thrown: unknown, requestId: string): GraphQLFormattedError;
   /** How long a client waits for one answer at most. */
   timeoutMs: number;
@@ -31,7 +30,6 @@ export interface RestOptions<Context extends { viewer: Viewer | null }> {
 export interface Rest<Context> {
   /** Of the present graph. */
   api(): RestApi;
-  isPublic(field: string): boolean;
   contextOf(request: FastifyRequest): Promise<Context>;
   /** Answers a request by one root field. NOT_FOUND when the graph has none of this name. */
   answerField(field: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
@@ -43,15 +41,15 @@ export async function routeRest<Context extends { viewer: Viewer | null }>(
   options: RestOptions<Context>,
   more: (scope: FastifyInstance, rest: Rest<Context>) => Promise<void> | void,
 ): Promise<void> {
-  const { graph, isPublic, contextOf, formatError, timeoutMs, logger } = options;
+  const { graph, contextOf, formatError, timeoutMs, logger } = options;
   const problem = (thrown: unknown, request: FastifyRequest, status?: number): Answer => answerProblem(formatError(thrown, request.id), status);
   const notThere = (request: FastifyRequest): Answer => problem(new DomainError('NOT_FOUND', `There is nothing at this address; what there is, ${PREFIX}/openapi.json says.`), request);
 
-  let derived: { schema: GraphQLSchema; api: RestApi } | null = null;
+  let derived: { from: ReturnType<typeof options.supergraph>; api: RestApi } | null = null;
   function api(): RestApi {
-    const schema = options.schema();
-    if (derived?.schema !== schema) {
-      derived = { schema, api: createRestApi(schema) };
+    const from = options.supergraph();
+    if (derived?.from !== from) {
+      derived = { from, api: createRestApi(from.apiSchema, from.authorization.isOpen) };
       for (const { field, why } of derived.api.unfit) logger.warn({ field, why }, 'a field has no address in REST');
     }
     return derived.api;
@@ -59,8 +57,8 @@ export async function routeRest<Context extends { viewer: Viewer | null }>(
 
   async function serve(route: Route, id: string | null, request: FastifyRequest, reply: FastifyReply): Promise<Answer> {
     const context = await contextOf(request);
-    if (context.viewer === null && !isPublic(route.field)) throw new DomainError('UNAUTHENTICATED', 'Sign in first: send "Authorization: Bearer <accessToken>".');
     const present = api();
+    if (context.viewer === null && !present.isPublic(route)) throw new DomainError('UNAUTHENTICATED', 'Sign in first: send "Authorization: Bearer <accessToken>".');
     const url = new URL(request.url, 'http://gateway');
     const fields = url.searchParams.get('fields');
     const shape = shapeOf(present, route, fields);
@@ -77,7 +75,6 @@ export async function routeRest<Context extends { viewer: Viewer | null }>(
 
   const rest: Rest<Context> = {
     api,
-    isPublic,
     contextOf,
     async answerField(field, request, reply) {
       const route = api().byField(field);

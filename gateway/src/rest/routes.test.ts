@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { Supergraph } from '@apollo/federation-internals';
+import { loadSupergraph } from '@novacron/supergraph';
 import { buildSchema } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { createRestApi } from './api.ts';
 import { deriveRoutes } from './routes.ts';
 
-const committed = Supergraph.build(readFileSync(new URL('../../supergraph.graphql', import.meta.url), 'utf8')).apiSchema().toGraphQLJSSchema();
+const committed = loadSupergraph(readFileSync(new URL('../../supergraph.graphql', import.meta.url), 'utf8')).apiSchema;
 
 describe('the committed supergraph', () => {
   const { routes, unfit } = deriveRoutes(committed);
@@ -42,7 +42,7 @@ describe('the committed supergraph', () => {
   });
 
   it('says where the operation is, of everything that takes time', () => {
-    const api = createRestApi(committed);
+    const api = createRestApi(committed, () => false);
     const accepted = routes.filter((route) => api.outcome(route).status === 202);
     expect(accepted.length).toBeGreaterThan(20);
     expect(new Set(accepted.map((route) => api.outcome(route).location?.route.path))).toEqual(new Set(['/operations/{id}']));
@@ -63,7 +63,7 @@ it.each([
 ])('%s has no address', (_what, sdl, field) => expect(unfitOf(sdl).map((one) => one.field)).toEqual([field]));
 
 describe('an address is matched', () => {
-  const api = createRestApi(committed);
+  const api = createRestApi(committed, () => false);
   const match = (method: string, path: string) => {
     const matched = api.match(method, path);
     return 'route' in matched ? [matched.route.field, matched.id] : matched.allowed;

@@ -28,6 +28,8 @@ export interface Permitted {
 export interface Authorization {
   /** `document` is validated, and holds the operation. */
   authorize(document: DocumentNode, operation: OperationDefinitionNode, principal: Principal): Permitted;
+  /** True for a field that needs nothing of whoever asks for it; what is selected of it may. */
+  isOpen(type: GraphQLCompositeType, field: string): boolean;
 }
 
 export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSchema): Authorization {
@@ -56,6 +58,7 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
   }
 
   return {
+    isOpen: (type, field) => requirements.of(type, field).length === 0,
     authorize(document, operation, principal) {
       const all = requirementsOf(document, operation);
       const policies = all.length === 0 ? NONE : satisfiedPolicies(all, principal);
