@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { Supergraph } from '@apollo/federation-internals';
+import { loadSupergraph } from '@novacron/supergraph';
 import { isEnumType, isInputObjectType, isIntrospectionType, isObjectType, isSpecifiedScalarType, Kind, parse, type GraphQLSchema } from 'graphql';
 
 export const SUPERGRAPH_SDL = readFileSync(new URL('../../gateway/supergraph.graphql', import.meta.url), 'utf8');
 
 /** The public graph: what the gateway serves. */
-export const apiSchema = (): GraphQLSchema => Supergraph.build(SUPERGRAPH_SDL).apiSchema().toGraphQLJSSchema();
+export const apiSchema = (): GraphQLSchema => loadSupergraph(SUPERGRAPH_SDL).apiSchema;
 
 /** `Query.vm`, `Mutation.createVm`, ... */
 export const rootFields = (schema: GraphQLSchema): string[] =>
