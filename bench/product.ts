@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild, stopChild } from '@novacron/local';
 import { eventually, testRun } from '@novacron/testkit';
-import { NO_LIMITS } from '../e2e/kit/limits.ts';
+import { UNREACHED_LIMITS } from '../e2e/kit/limits.ts';
 
 /** NovaCron as `npm start` runs it: all roles in one process of its own, with its own durable PostgreSQL and Redis. */
 export interface Product {
@@ -51,7 +51,7 @@ export async function startProduct({ libvirtUri, bootDirectory }: ProductOptions
       // Hundreds of VMs that are defined and never started need no memory: the books must not refuse them.
       NOVACRON_CPU_OVERCOMMIT: '1000',
       NOVACRON_MEMORY_OVERCOMMIT: '1000',
-      ...NO_LIMITS,
+      ...UNREACHED_LIMITS,
     },
   });
   try {
