@@ -1,9 +1,9 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
 import type { SubgraphSource } from './data-source.ts';
-import { EntityOrder } from './entity-order.ts';
+import type { EntityOrder } from './entity-order.ts';
 
-/** Our data source as Apollo's executor calls it, for one operation. */
-export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, signal?: AbortSignal, order = new EntityOrder()): GraphQLDataSource => ({
+/** Our data source as Apollo's executor calls it; `order` belongs to one run of an operation. */
+export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, signal?: AbortSignal, order?: EntityOrder): GraphQLDataSource => ({
   async process({ request, context, ...asked }) {
     const { query = '', operationName, variables } = request;
     const result = await source.process({
@@ -15,9 +15,9 @@ export const toApolloDataSource = <Context>(source: SubgraphSource<Context>, sig
     });
     const representations: unknown = variables?.['representations'];
     const isOfEntities = Array.isArray(representations);
-    if (!isOfEntities && result.data) order.remember(result.data);
+    if (!isOfEntities && result.data) order?.remember(result.data);
     const path = 'pathInIncomingRequest' in asked ? (asked.pathInIncomingRequest ?? []) : [];
-    const errors = isOfEntities && result.errors ? order.align(result.errors, path, representations) : result.errors;
+    const errors = order && isOfEntities && result.errors ? order.align(result.errors, path, representations) : result.errors;
     return { ...result, ...(errors ? { errors } : {}) } as object; // Apollo's type of a result forbids null where GraphQL says null
   },
 });
