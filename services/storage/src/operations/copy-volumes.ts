@@ -82,12 +82,14 @@ const standsOnAnother = ({ format }: PlacedVolume, { backing }: VolumeFacts): bo
 async function requireCopyable(steps: HostSteps, peer: Connection, { volume, targetPoolId }: VolumeToCopy): Promise<VolumeFacts> {
   const facts = readVolumeFacts(await peer.volumes.xml(await lookUp(peer, volume)));
   if (!standsOnAnother(volume, facts)) return facts;
-  const refuse = (why: string): never => {
-    throw new DomainError('INVALID_STATE', `Volume "${volume.name}" can not be copied while its VM is off: ${why}`, { field: 'hostId' });
+  const refuse = (why: string, cause?: Error): never => {
+    throw new DomainError('INVALID_STATE', `Volume "${volume.name}" can not be copied while its VM is off: ${why}`, { field: 'hostId', cause });
   };
   if (volume.imageId === null) return refuse('it stands on a file that NovaCron does not know.');
   const expected = pathOf(await imagePlace(steps, volume.imageId, targetPoolId));
-  return facts.backing === expected ? facts : refuse(`it stands on ${facts.backing}, and the target has its image at ${expected}. Start it, and move it live.`);
+  if (facts.backing === expected) return facts;
+  const where = new Error(`It stands on ${facts.backing}, and the target has its image at ${expected}.`); // where things lie is for the log
+  return refuse('the target has its image at another place. Start it, and move it live.', where);
 }
 
 async function lookUp(peer: Connection, volume: PlacedVolume): Promise<Parameters<Connection['volumes']['xml']>[0]> {
