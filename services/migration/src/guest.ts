@@ -60,7 +60,8 @@ export async function unlessOver(work: Promise<void>): Promise<void> {
 export async function removeIncoming(connection: Connection, vmId: VmId): Promise<boolean> {
   const found = await readDomain(connection, vmId);
   if (found === null || readTarget(found.state) !== 'INCOMING') return true;
-  await unlessOver(connection.domains.destroy(found.domain));
+  const { domain, state } = found;
+  await unlessOver(state.state === 'shutoff' ? connection.domains.undefine(domain) : connection.domains.destroy(domain));
   const left = await readDomain(connection, vmId);
   return left === null || readTarget(left.state) !== 'INCOMING';
 }

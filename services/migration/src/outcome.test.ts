@@ -107,6 +107,9 @@ describe('what libvirt shows', () => {
     ['INCOMING', state('paused', 'starting-up')],
     ['ARRIVED', state('paused', 'user')],
     ['ARRIVED', state('running', 'migrated')],
+    ['INCOMING', state('shutoff', 'failed')],
+    ['ARRIVED', state('shutoff', 'crashed')],
+    ['ARRIVED', state('shutoff', 'shutdown')],
     ['ARRIVED', state('shutoff', 'unknown')],
   ])('on the target: %s', (expected, seen) => {
     expect(readTarget(seen)).toBe(expected);

@@ -83,8 +83,15 @@ export function readSource(state: DomainState | null, moving: boolean, mode: Mig
   return 'HERE';
 }
 
-/** What the target shows. Paused, and for no reason of its own, it waits for the guest. */
+/**
+ * Does the guest, or what was made for it, only wait there? Paused, and for no reason of its own; or off, since its start failed:
+ * libvirt defines a guest that arrives before it lets it go, and kills it when that fails, while the source lets its own go on
+ * (libvirt 9.0.0 src/qemu/qemu_migration.c, qemuMigrationDstFinish). What is off for any other reason may have run there.
+ */
+const isIncoming = ({ state, reason }: DomainState): boolean =>
+  (state === 'paused' && (reason === 'migration' || reason === 'starting-up')) || (state === 'shutoff' && reason === 'failed');
+
 export function readTarget(state: DomainState | null): TargetSeen {
   if (state === null) return 'MISSING';
-  return state.state === 'paused' && (state.reason === 'migration' || state.reason === 'starting-up') ? 'INCOMING' : 'ARRIVED';
+  return isIncoming(state) ? 'INCOMING' : 'ARRIVED';
 }
