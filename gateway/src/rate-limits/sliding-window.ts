@@ -30,27 +30,31 @@ end
 local windows, refused = {}, false
 for i, key in ipairs(KEYS) do
   local points, quota, width = tonumber(ARGV[i * 3 - 1]), tonumber(ARGV[i * 3]), tonumber(ARGV[i * 3 + 1])
-  local slice, used, live = math.floor(now / width), 0, {}
+  local slice = math.floor(now / width)
+  local used, oldest, wait = 0, slice, 0
   local fields = redis.call('HGETALL', key)
   for j = 1, #fields, 2 do
     local at = tonumber(fields[j])
     if at > slice - ${LIVE} then
       used = used + fields[j + 1]
-      live[#live + 1] = { at, tonumber(fields[j + 1]) }
+      if at < oldest then oldest = at end
     else
       redis.call('HDEL', key, fields[j])
     end
   end
-  table.sort(live, function(one, other) return one[1] < other[1] end)
-  local wait, rest = 0, used
-  for _, one in ipairs(live) do
-    if rest + points <= quota then break end
-    rest = rest - one[2]
-    wait = (one[1] + ${LIVE}) * width - now
+  if used + points > quota then
+    refused = true
+    wait = width * ${LIVE}
+    local rest = used
+    for at = oldest, slice do
+      rest = rest - (redis.call('HGET', key, at) or 0)
+      if rest + points <= quota then
+        wait = (at + ${LIVE}) * width - now
+        break
+      end
+    end
   end
-  if rest + points > quota then wait = width * ${LIVE} end
-  if wait > 0 then refused = true end
-  windows[i] = { points, quota, width, slice, used, live[1] and live[1][1] or slice, wait }
+  windows[i] = { points, quota, width, slice, used, oldest, wait }
 end
 local answer = {}
 for i, key in ipairs(KEYS) do
