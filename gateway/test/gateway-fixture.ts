@@ -59,6 +59,7 @@ export interface Fixture {
   /** Log lines, parsed. */
   lines: Record<string, unknown>[];
   options: GatewayOptions;
+  supergraphSdl: string;
   tenant: TenantId;
   metric(name: string): Promise<number>;
   query(query: string, options?: { token?: string; variables?: object; headers?: Record<string, string> }): Promise<Answer>;
@@ -114,6 +115,7 @@ export async function startGateway(changes: Changes = {}): Promise<Fixture> {
     redisServer,
     lines,
     options,
+    supergraphSdl,
     tenant: newId<TenantId>(),
     async metric(name) {
       const text = await (await fetch(`${gateway.url}/metrics`)).text();
