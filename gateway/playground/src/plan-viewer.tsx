@@ -26,6 +26,7 @@ function Step({ step }: { step: PlanStep }) {
       {'variable' in step ? `${step.does === 'if' ? 'If' : 'Unless'} $${step.variable}` : GROUPS[step.does]}
       <ol className={step.does}>
         {step.steps.map((each, index) => (
+          // oxlint-disable-next-line react/no-array-index-key -- a plan comes as a whole: its steps never move
           <li key={index}>
             <Step step={each} />
           </li>
