@@ -20,6 +20,8 @@ export interface SubgraphProtectionOptions {
 
 export interface ProtectedSubgraphs<Context> {
   sources: Readonly<Record<string, DataSource<Context>>>;
+  /** Protects one that comes later, or again at another address. */
+  protect(source: DataSource<Context>): DataSource<Context>;
   /** Which of them are asked at the moment. */
   circuits(): Record<string, Circuit>;
 }
@@ -55,6 +57,7 @@ export function protectSubgraphs<Context extends object = RequestContext>(
   });
   return {
     sources: Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, protection.protect(source)])),
+    protect: (source) => protection.protect(source),
     circuits: () => protection.circuits(),
   };
 }

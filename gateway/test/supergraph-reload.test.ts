@@ -69,17 +69,17 @@ it.each([
 
 it('nothing is dropped while one after the other is loaded', async () => {
   const before = await read();
-  let isOver = false;
+  const over = new AbortController();
   const answers: unknown[] = [];
   const asking = Array.from({ length: 4 }, async () => {
-    while (!isOver) answers.push(await fixture.query('{ __typename requestId }').then(({ status, errors }) => `${status} ${errors.length}`, String));
+    while (!over.signal.aborted) answers.push(await fixture.query('{ __typename requestId }').then(({ status, errors }) => `${status} ${errors.length}`, String));
   });
   for (const version of [1, 2, 3]) {
     const hash = (await statusOf()).supergraph.hash;
     await write(`${before}\n# ${version}\n`);
     await eventually('the next version', async () => (await statusOf()).supergraph.hash !== hash);
   }
-  isOver = true;
+  over.abort();
   await Promise.all(asking);
   expect(answers.length).toBeGreaterThan(20);
   expect(new Set(answers)).toEqual(new Set(['200 0']));
