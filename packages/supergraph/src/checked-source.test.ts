@@ -126,7 +126,7 @@ describe('an answer', () => {
   });
 
   it('is compared with what is asked: fragments, aliases and conditions', async () => {
-    const query = `query ($no: Boolean!) { a: vm { ...F devices { __typename id ... on Disk { size } ... on Nic { mac } ... on Device { label: id } } } count @include(if: $no) gone: count @skip(if: true) }
+    const query = `query ($no: Boolean!, $yes: Boolean = true) { a: vm { ...F devices { __typename id ... on Disk { size } ... on Nic { mac } ... on Device { label: id } } } count @include(if: $no) gone: count @skip(if: true) away: count @skip(if: $yes) }
       fragment F on Vm { host { id } host { name @skip(if: $no) } }`;
     const data = { a: { host: { id: '1', name: 'h' }, devices: [{ __typename: 'Disk', id: '1', size: 5, label: '1' }, { __typename: 'Nic', id: '2', mac: 'm', label: '2' }] } };
     expect(await check(query, { data }, { no: false })).toEqual({ data });

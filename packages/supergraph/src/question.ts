@@ -8,6 +8,7 @@ import {
   isObjectType,
   Kind,
   parse,
+  valueFromASTUntyped,
   type FieldNode,
   type FragmentDefinitionNode,
   type GraphQLCompositeType,
@@ -24,6 +25,8 @@ export const ENTITIES = '_entities';
 export interface ParsedQuestion {
   operation: OperationDefinitionNode;
   fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  /** Of its variables, which @skip and @include may stand on. */
+  defaults: Readonly<Record<string, unknown>>;
 }
 
 /** What one subgraph was asked. */
@@ -38,12 +41,13 @@ export function parseQuestion(query: string, operationName?: string): ParsedQues
   const operation = getOperationAST(document, operationName) ?? getOperationAST(document);
   if (operation == null) throw new Error(`no operation to ask: ${query}`);
   const fragments = document.definitions.flatMap((each) => (each.kind === Kind.FRAGMENT_DEFINITION ? [[each.name.value, each] as const] : []));
-  return { operation, fragments: new Map(fragments) };
+  const defaults = operation.variableDefinitions?.flatMap(({ variable, defaultValue }) => (defaultValue ? [[variable.name.value, valueFromASTUntyped(defaultValue)] as const] : []));
+  return { operation, fragments: new Map(fragments), defaults: Object.fromEntries(defaults ?? []) };
 }
 
 export function askWith(parsed: ParsedQuestion, variables: Readonly<Record<string, unknown>>): Question {
   const { representations } = variables;
-  return { ...parsed, variables, representations: Array.isArray(representations) ? representations : null };
+  return { ...parsed, variables: { ...parsed.defaults, ...variables }, representations: Array.isArray(representations) ? representations : null };
 }
 
 export function rootTypeOf(schema: GraphQLSchema, { operation }: Question): GraphQLObjectType {
