@@ -65,10 +65,17 @@ describe('openssl', () => {
   });
 
   it('finds ciphers with authentication and forward secrecy, of all that it knows', async () => {
-    const known = (await run('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:@SECLEVEL=0'])).stdout.trim().split(':').filter((cipher) => !cipher.startsWith('TLS_'));
+    const { stdout } = await run('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:@SECLEVEL=0']);
+    const offered = new Set(stdout.trim().split(':').filter((cipher) => !cipher.startsWith('TLS_')));
+    expect(offered.size).toBeGreaterThan(50);
     const taken: string[] = [];
-    for (const cipher of known) if ((await handshake('-tls1_2', '-cipher', `${cipher}:@SECLEVEL=0`)).isTaken) taken.push(cipher);
-    expect(known.length).toBeGreaterThan(50);
+    for (;;) {
+      const { isTaken, said } = await handshake('-tls1_2', '-cipher', `${[...offered].join(':')}:@SECLEVEL=0`);
+      const cipher = /Cipher is (\S+)/.exec(said)?.[1];
+      if (!isTaken || cipher === undefined) break;
+      taken.push(cipher);
+      offered.delete(cipher); // what is taken next?
+    }
     expect(taken.toSorted()).toEqual(['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-CHACHA20-POLY1305']);
   });
 });
