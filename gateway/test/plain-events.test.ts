@@ -3,6 +3,7 @@ import { newId, type HostId, type MigrationId, type OperationId, type TenantId }
 import { decodeCursor, encodeCursor } from '@novacron/supergraph';
 import { eventually } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { UNLIMITED } from '../src/rate-limits/settings.ts';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { PlainClient } from './plain-client.ts';
 import { vmSample } from './samples.ts';
@@ -224,6 +225,26 @@ it.each([
   ['an allowed one', { origin: 'https://dashboard.example' }, true],
 ])('an upgrade by %s', async (_who, headers, isOpen) => {
   await expect(open({ headers }).then(() => true, () => false)).resolves.toBe(isOpen);
+});
+
+it('holds a place of its user while it listens', async () => {
+  const own = await startGateway({ options: { rateLimits: { ...UNLIMITED, subscriptionsPerUser: 1 } } });
+  try {
+    const { token: as } = own.authority.signIn([['operator', own.tenant]]);
+    const first = await PlainClient.signedIn(own.gateway.url, as);
+    const second = await PlainClient.open(own.gateway.url);
+    second.send({ type: 'auth', token: as });
+    expect(await second.until('error')).toMatchObject({ code: 'RATE_LIMITED' });
+    first.socket.terminate();
+    await eventually('the place to be free', async () => {
+      second.send({ type: 'subscribe' });
+      await eventually('an answer', () => second.of('subscribed').length > 0 || second.of('error').length > 1);
+      return second.of('subscribed').length > 0;
+    });
+    second.socket.terminate();
+  } finally {
+    await own.close();
+  }
 });
 
 it('counts who listens', async () => {

@@ -2,6 +2,7 @@ import { newId, type HostId } from '@novacron/core';
 import { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from '@novacron/contracts';
 import { eventually } from '@novacron/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UNLIMITED } from '../src/rate-limits/settings.ts';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { vmSample } from './samples.ts';
 
@@ -154,6 +155,29 @@ describe('what is wrong with a request', () => {
     const { body } = await refused(500, 'GET', '/api/v1/broken');
     expect(body).toMatchObject({ code: 'INTERNAL', detail: 'Something went wrong inside NovaCron.' });
     expect((await refused(403, 'GET', '/api/v1/refused')).body).toMatchObject({ code: 'QUOTA_EXCEEDED', field: 'vcpus' });
+  });
+});
+
+describe('limits', () => {
+  it('of sign-ins and of requests are those of the graph, and say when to come back', async () => {
+    const own = await startGateway({ options: { rateLimits: { ...UNLIMITED, loginsPerMinute: 2, pointsPerMinute: 30 } } });
+    try {
+      const post = (path: string, body: object) => fetch(`${own.gateway.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+      const credentials = { email: 'a@b.c', password: 'wrong' };
+      const statuses: number[] = [];
+      for (const path of ['/api/auth/login', '/api/v1/login', '/api/auth/login']) statuses.push((await post(path, credentials)).status);
+      expect(statuses).toEqual([401, 401, 429]);
+      const { token: as } = own.authority.signIn([['operator', own.tenant]]);
+      const list = () => fetch(`${own.gateway.url}/api/v1/hosts?fields=id&first=10`, { headers: { authorization: `Bearer ${as}` } });
+      const refusal = await eventually('the points to be used up', async () => {
+        const response = await list();
+        return response.status === 429 && response;
+      });
+      expect([refusal.headers.get('content-type'), Number(refusal.headers.get('retry-after')) > 0]).toEqual(['application/problem+json; charset=utf-8', true]);
+      expect(await refusal.json()).toMatchObject({ code: 'RATE_LIMITED', retryable: true });
+    } finally {
+      await own.close();
+    }
   });
 });
 

@@ -33,7 +33,7 @@ export function shapeOf(api: RestApi, route: Route, fields: string | null): Shap
 
 export function answerProblem(error: GraphQLFormattedError, status?: number): Answer {
   const problem = toProblem(error, status);
-  return { status: problem.status, headers: problemHeaders(problem, error), body: problem };
+  return { status: problem.status, headers: problemHeaders(problem), body: problem };
 }
 
 export function answerMethodNotAllowed(error: GraphQLFormattedError, allowed: readonly Method[]): Answer {

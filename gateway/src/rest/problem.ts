@@ -62,12 +62,9 @@ export const toPartialProblem = (error: GraphQLFormattedError): PartialProblem =
     .replaceAll(/\bedges\.(\d+)\.node\b/g, 'items.$1'),
 });
 
-/** Headers that belong to an answer of this kind. */
-export function problemHeaders({ status }: Problem, { extensions = {} }: GraphQLFormattedError): Record<string, string> {
-  const seconds = extensions['retryAfterSeconds'];
-  return {
-    'content-type': 'application/problem+json; charset=utf-8',
-    ...(status === 401 ? { 'www-authenticate': 'Bearer realm="NovaCron"' } : {}),
-    ...(typeof seconds === 'number' ? { 'retry-after': String(seconds) } : status === 503 ? { 'retry-after': '1' } : {}),
-  };
-}
+/** Headers that belong to an answer of this kind; those of rate limits come with every answer (tellRateLimits). */
+export const problemHeaders = ({ status }: Problem): Record<string, string> => ({
+  'content-type': 'application/problem+json; charset=utf-8',
+  ...(status === 401 ? { 'www-authenticate': 'Bearer realm="NovaCron"' } : {}),
+  ...(status === 503 ? { 'retry-after': '1' } : {}),
+});
