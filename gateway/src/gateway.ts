@@ -1,7 +1,7 @@
 import type { Authenticator, ReceiveUpload, RequestContext } from '@novacron/contracts';
 import { newId } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
-import { createSubscriptionEngine, createSubscriptionPlanner, InvalidSupergraph, openSupergraphFile, type Presentation, type SubscriptionPlanner, type Supergraph } from '@novacron/supergraph';
+import { createSubscriptionEngine, createSubscriptionPlanner, InvalidSupergraph, openSupergraphFile, type Limits, type Presentation, type SubscriptionPlanner, type Supergraph } from '@novacron/supergraph';
 import { untraced } from '@novacron/telemetry';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
@@ -27,6 +27,7 @@ import { createHttpServer } from './http/server.ts';
 import { openTls } from './http/tls.ts';
 import { createOperationObserver } from './observation/operation-observer.ts';
 import { createPlainEvents } from './plain-events/plain-events.ts';
+import { createProtection, type Introspection } from './protection.ts';
 import { chargeOperations } from './rate-limits/charged-operations.ts';
 import { trustProxies } from './rate-limits/client-address.ts';
 import { createRateLimits, type LimitedContext } from './rate-limits/rate-limits.ts';
@@ -72,6 +73,12 @@ export interface GatewayOptions {
   rateLimits: RateLimitSettings;
   /** CIDRs of proxies in front of the gateway: what they say in X-Forwarded-* about a client is believed. */
   trustedProxies?: readonly string[];
+  /** What one document may be at most. */
+  documentLimits?: Partial<Limits>;
+  /** Points that an operation may cost by its estimate: 5,000; 0: any number. */
+  maximumCost?: number;
+  /** Who may read the schema: everyone, unless told. */
+  introspection?: Introspection;
   /** How long a query or a mutation over HTTP may take. */
   requestTimeoutMs?: number;
   /** How long a subgraph may take to answer before its fields are null: 10 s. */
@@ -116,8 +123,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => samples.close());
     const limits = createRateLimits({ settings: options.rateLimits, redis, telemetry, logger });
     opened.defer(() => limits.close());
+    const protection = createProtection(options);
     const observer = createOperationObserver<LimitedContext>({ telemetry, slowOperationMs: options.slowOperationMs ?? SLOW_OPERATION_MS, isSignedIn: ({ viewer }) => viewer !== null, logger });
-    const graph = createGraph<LimitedContext>({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation: createPresentation(logger), observer, charging: chargeOperations, telemetry, logger });
+    const graph = createGraph<LimitedContext>({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation: createPresentation(logger), observer, charging: chargeOperations, telemetry, protection, logger });
     opened.defer(() => graph.close());
 
     const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
@@ -130,17 +138,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const answering = { graph, contextOf: createContextOf(viewers, limits), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
     routeGraphql(app, { ...answering, sendPage: playground.send });
     routeQueryPlan(app, answering);
-    await routeApi(app, { ...answering, schema: () => supergraphs.current.apiSchema, samples, logger });
+    await routeApi(app, { ...answering, supergraph: () => supergraphs.current, samples, logger });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });
     routeMetrics(app, telemetry, options.metricsToken ?? null);
 
-    const plannerOf = ({ sdl }: Supergraph) =>
+    const plannerOf = (supergraph: Supergraph) =>
       createSubscriptionPlanner({
-        supergraphSdl: sdl,
+        supergraph,
         dataSources: observer.sources(subgraphs.sources),
         events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
         presentation: untracedPresentation(createPresentation(logger)),
+        protection,
         logger,
       });
     let planned = plannerOf(supergraphs.current);
@@ -148,7 +157,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       get apiSchema() {
         return planned.apiSchema;
       },
-      plan: (query, operationName) => planned.plan(query, operationName),
+      plan: (...asked) => planned.plan(...asked),
     };
     const engine = createSubscriptionEngine({
       hub,

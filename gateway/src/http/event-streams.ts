@@ -94,9 +94,9 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
   async function answer(stream: EventStream, request: FastifyRequest, { query, operationName, variables }: ReturnType<typeof readBody>, allowance: Allowance): Promise<void> {
     const { viewer } = stream;
     if (query === null) throw new DomainError('BAD_USER_INPUT', 'Send the whole "query": hashes of persisted queries are not taken here.', { field: 'query' });
-    const planned = planner.plan(query, operationName);
+    const context: LimitedContext = { viewer, requestId: request.id, address: request.ip, userAgent: userAgentOf(request.headers), allowance };
+    const planned = planner.plan(query, operationName, variables, context);
     if ('document' in planned) {
-      const context: LimitedContext = { viewer, requestId: request.id, address: request.ip, userAgent: userAgentOf(request.headers), allowance };
       stream.next(await graph.answer({ query, operationName, variables }, context));
       return stream.complete();
     }

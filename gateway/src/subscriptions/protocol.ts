@@ -1,6 +1,6 @@
 import { DomainError, newId } from '@novacron/core';
 import type { RequestContext, Viewer } from '@novacron/contracts';
-import { encodeCursor, InvalidDocument, refuseDeepVariables, type RunningSubscription, type SubscriptionEngine, type SubscriptionPlanner } from '@novacron/supergraph';
+import { encodeCursor, InvalidDocument, type RunningSubscription, type SubscriptionEngine, type SubscriptionPlanner } from '@novacron/supergraph';
 import { GraphQLError, type DocumentNode, type ExecutionArgs, type FormattedExecutionResult } from 'graphql';
 import type { OperationResult, ServerOptions, SubscribePayload } from 'graphql-ws';
 import type { Logger } from 'pino';
@@ -51,8 +51,7 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
     const { query, operationName, variables } = payload;
     const { viewer, address, userAgent } = connection;
     const context: LimitedContext = { viewer, requestId: newId(), address, userAgent, allowance };
-    refuseDeepVariables(variables);
-    const planned = planner.plan(query, operationName ?? null);
+    const planned = planner.plan(query, operationName ?? null, variables ?? {}, context);
     if ('document' in planned) {
       const request = { query, ...(operationName == null ? {} : { operationName }), variables: variables ?? {} };
       return { document: planned.document, start: () => graph.answer(request, context) };

@@ -96,7 +96,7 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
 
   /** The same subscription by another graph, for the same members; throws why it can't go on. */
   function planAgain({ subscription, variables, viewer }: GroupSubject<Viewer, Context>, key: string, planner: SubscriptionPlanner<Context>): PlannedSubscription<Context> {
-    const planned = planner.plan(subscription.query, subscription.operationName);
+    const planned = planner.plan(subscription.query, subscription.operationName, variables, contextOf(viewer));
     if ('subscription' in planned && groupKey(planned.subscription, variables, viewer) === key) return planned.subscription;
     throw new DomainError('UNAVAILABLE', 'The graph has changed: subscribe again, after the last cursor.');
   }

@@ -13,23 +13,28 @@ import {
   type DocumentNode,
   type FieldNode,
   type FormattedExecutionResult,
+  type GraphQLError,
   type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { toApolloDataSource } from '../apollo-data-source.ts';
+import type { Permitted } from '../authorization/authorization.ts';
 import { checkSources } from '../checked-source.ts';
 import type { SubgraphSource } from '../data-source.ts';
 import type { Presentation } from '../presentation.ts';
-import { chooseOperation, InvalidDocument, readDocument } from './document.ts';
+import { createScreening, type Protection } from '../screening.ts';
+import type { Supergraph } from '../supergraph.ts';
+import { InvalidDocument } from './document.ts';
 import { cursorVariable, unconditionalRootField } from './root-field.ts';
 import type { StreamArguments } from './stream.ts';
 
 export type Variables = Readonly<Record<string, unknown>>;
 
-/** A subscription operation, parsed, validated and planned: everything that does not depend on who asks. */
+/** A subscription operation, parsed, validated and planned: equal for whoever may ask for the same of it. */
 export interface PlannedSubscription<Context> {
-  /** Equal for the same operation of the same document. */
+  /** Equal for the same part of the same operation of the same document. */
   key: string;
   query: string;
   operationName: string | null;
@@ -51,8 +56,11 @@ export type Planned<Context> = { subscription: PlannedSubscription<Context> } | 
 
 export interface SubscriptionPlanner<Context> {
   apiSchema: GraphQLSchema;
-  /** Throws a GraphQLError, or InvalidDocument with several, each with its code. */
-  plan(query: string, operationName: string | null): Planned<Context>;
+  /**
+   * Plans a subscription: what of it the caller may ask for, and the rest is null with errors. Throws a GraphQLError, or
+   * InvalidDocument with several, each with its code: UNAUTHENTICATED or FORBIDDEN where it may not subscribe at all.
+   */
+  plan(query: string, operationName: string | null, variables: Variables, context: Context): Planned<Context>;
 }
 
 /** Clients use few distinct operations; this only bounds what a flood of odd ones can hold. */
@@ -71,16 +79,18 @@ export interface SubscriptionPlannerOptions<Context> {
 
 /** The planner of one supergraph. It keeps what it planned. */
 export function createSubscriptionPlanner<Context>({ supergraph, dataSources, events, presentation, protection, logger }: SubscriptionPlannerOptions<Context>): SubscriptionPlanner<Context> {
-  const { apiSchema, costs, planning } = supergraph;
+  const { apiSchema, planning } = supergraph;
   const screening = createScreening(supergraph, protection);
-  const plans = new Map<string, Planned<Context>>();
+  const documents = new LRUCache<string, { document: DocumentNode; operation: OperationDefinitionNode }>({ max: CACHED_PLANS });
+  const plans = new LRUCache<string, PlannedSubscription<Context>>({ max: CACHED_PLANS });
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
   const services: ServiceMap = Object.fromEntries(
     Object.entries(checkSources(dataSources, planning.schema, logger)).map(([name, source]) => [name, toApolloDataSource(source)]),
   );
 
-  function planSubscription(asked: { key: string; query: string; operationName: string | null }, document: DocumentNode, operation: OperationDefinitionNode): PlannedSubscription<Context> {
+  /** `document` is what may be asked for of `asked`, whose answers `complete` makes of those to it. */
+  function planSubscription(asked: Pick<PlannedSubscription<Context>, 'key' | 'query' | 'operationName'>, operation: OperationDefinitionNode, document: DocumentNode, complete: Permitted['complete']): PlannedSubscription<Context> {
     const rootField = unconditionalRootField(document, operation);
     const name = operation.name?.value;
     const { node } = planning.planner.buildQueryPlan(operationFromDocument(planning.api, document, name === undefined ? {} : { operationName: name }));
@@ -126,8 +136,8 @@ export function createSubscriptionPlanner<Context>({ supergraph, dataSources, ev
               planning.schema,
               planning.api,
             );
-            const errors = result.errors?.map((error) => presentation.error(error));
-            return presentation.result({ data: result.data ?? null, ...(errors ? { errors } : {}), extensions: result.extensions ?? {} });
+            const { data = null, errors = [] } = complete({ data: result.data ?? null, errors: (result.errors ?? []) as GraphQLError[] }, variables); // its type promises less than it makes
+            return presentation.result({ data, ...(errors.length > 0 ? { errors: errors.map((error) => presentation.error(error)) } : {}), extensions: result.extensions ?? {} });
           } catch (thrown) {
             return { data: null, errors: [presentation.error(thrown)] };
           }
@@ -137,16 +147,18 @@ export function createSubscriptionPlanner<Context>({ supergraph, dataSources, ev
 
   return {
     apiSchema,
-    plan(query, operationName) {
-      const key = createHash('sha256').update(`${operationName ?? ''}\n${query}`).digest('base64url');
-      const known = plans.get(key);
-      if (known !== undefined) return known;
-      const document = readDocument(apiSchema, query);
-      const operation = chooseOperation(document, operationName);
-      const planned = operation.operation === 'subscription' ? { subscription: planSubscription({ key, query, operationName }, document, operation) } : { document };
-      plans.set(key, planned);
-      if (plans.size > CACHED_PLANS) plans.delete(plans.keys().next().value ?? '');
-      return planned;
+    plan(query, operationName, variables, context) {
+      const hash = createHash('sha256').update(`${operationName ?? ''}\n${query}`).digest('base64url');
+      const { document, operation } = documents.get(hash) ?? screening.read(query, operationName, context);
+      documents.set(hash, { document, operation });
+      if (operation.operation !== 'subscription') return { document };
+      screening.check(document, operation, variables, context);
+      const permitted = screening.permit(document, operation, context);
+      if (permitted.document === null) throw new InvalidDocument(permitted.complete({}, variables).errors ?? []);
+      const key = `${hash}${permitted.key}`;
+      const subscription = plans.get(key) ?? planSubscription({ key, query, operationName }, operation, permitted.document, permitted.complete);
+      plans.set(key, subscription);
+      return { subscription };
     },
   };
 }

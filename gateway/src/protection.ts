@@ -1,0 +1,34 @@
+import { permissionsOf, ROLES, type RequestContext, type Viewer } from '@novacron/contracts';
+import { DEFAULT_LIMITS, type Limits, type Principal, type Protection } from '@novacron/supergraph';
+
+/** Who may read the schema: a role is held in whatever tenant. */
+export const INTROSPECTION = ['all', 'authenticated', ...ROLES, 'none'] as const;
+export type Introspection = (typeof INTROSPECTION)[number];
+
+export interface ProtectionOptions {
+  documentLimits?: Partial<Limits>;
+  maximumCost?: number;
+  introspection?: Introspection;
+}
+
+const STRANGER: Principal = { authenticated: false, scopes: new Set() };
+
+/** What NovaCron's callers may ask of its graph: scopes are the permissions that they hold in some tenant. */
+export function createProtection({ documentLimits, maximumCost, introspection = 'all' }: ProtectionOptions): Protection<RequestContext> {
+  const principals = new WeakMap<Viewer, Principal>();
+
+  function principalOf({ viewer }: RequestContext): Principal {
+    if (viewer === null) return STRANGER;
+    const principal = principals.get(viewer) ?? { authenticated: true, scopes: new Set(permissionsOf(viewer)) };
+    principals.set(viewer, principal);
+    return principal;
+  }
+
+  function mayIntrospect({ viewer }: RequestContext): boolean {
+    if (introspection === 'all' || introspection === 'none') return introspection === 'all';
+    if (introspection === 'authenticated') return viewer !== null;
+    return viewer?.roles.some(({ role }) => role === introspection) ?? false;
+  }
+
+  return { principalOf, mayIntrospect, limits: { ...DEFAULT_LIMITS, ...documentLimits }, maximumCost };
+}
