@@ -138,6 +138,7 @@ function vmsSubgraph(world: World): Subgraph {
         },
       }),
       broken: t.string({
+        authenticated: false,
         nullable: true,
         description: 'Fails as code does.',
         resolve: () => {
@@ -145,6 +146,7 @@ function vmsSubgraph(world: World): Subgraph {
         },
       }),
       refused: t.string({
+        authenticated: false,
         nullable: true,
         description: 'Fails as the domain does.',
         resolve: () => {
@@ -226,7 +228,7 @@ function identitySubgraph(world: World): Subgraph {
     description: 'What can be asked.',
     fields: (t) => ({
       me: t.string({ description: "The viewer's id.", resolve: (_root, _args, { viewer }) => requireViewer(viewer).userId }),
-      requestId: t.string({ description: "The request's id.", resolve: (_root, _args, { requestId }) => requestId }),
+      requestId: t.string({ authenticated: false, description: "The request's id.", resolve: (_root, _args, { requestId }) => requestId }),
     }),
   });
   builder.mutationType({
@@ -234,6 +236,7 @@ function identitySubgraph(world: World): Subgraph {
     fields: (t) => ({
       login: t.field({
         type: AuthPayload,
+        authenticated: false,
         description: 'Signs in.',
         args: { input: t.arg({ type: LoginInput, required: true, description: 'Who.' }) },
         resolve: (_root, { input }) => {

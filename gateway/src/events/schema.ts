@@ -10,7 +10,7 @@ export const EVENTS_SUBGRAPH = 'events';
  * planner would take a VM's name from here wherever this subgraph names a VM, and a sample knows no more than its id.
  */
 const OWN_SDL = /* GraphQL */ `
-  extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@external", "@provides"])
+  extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@external", "@provides", "@requiresScopes"])
 
   "What happens, as it happens. A message carries extensions.cursor, the place to come back to with \`after\`."
   type Subscription {
@@ -22,35 +22,35 @@ const OWN_SDL = /* GraphQL */ `
       filter: VmFilter
       "First all that happened after this cursor, then what happens next. CURSOR_EXPIRED when it is too old: read again, and subscribe without it."
       after: String
-    ): VmEvent!
+    ): VmEvent! @requiresScopes(scopes: [["vm:read"]])
     "Every change of operations that you may read."
     operationChanged(
       "Of this operation only."
       id: ID
       "First all that happened after this cursor, then what happens next."
       after: String
-    ): Operation! @provides(fields: "kind state progress")
+    ): Operation! @provides(fields: "kind state progress") @requiresScopes(scopes: [["operation:read"]])
     "Every change of a migration: its state, and how far it has come."
     migrationProgress(
       "The migration. An id that you can't see says nothing."
       id: ID!
       "First all that happened after this cursor, then what happens next."
       after: String
-    ): Migration! @provides(fields: "state progress")
+    ): Migration! @provides(fields: "state progress") @requiresScopes(scopes: [["migration:read"]])
     "What VMs use, as their hosts measure it; the latest sample of each VM at once."
     vmMetrics(
       "Of these VMs only."
       ids: [ID!]
       "At most one sample of a VM in this time, the latest: 1000 to 60000; 5000 unless told."
       intervalMs: Int
-    ): VmMetrics!
+    ): VmMetrics! @requiresScopes(scopes: [["vm:read"]])
     "What hosts use; the latest sample of each host at once."
     hostMetrics(
       "Of these hosts only."
       ids: [ID!]
       "At most one sample of a host in this time, the latest: 1000 to 60000; 5000 unless told."
       intervalMs: Int
-    ): HostMetrics!
+    ): HostMetrics! @requiresScopes(scopes: [["host:read"]])
   }
 
   "One committed change of a VM."

@@ -1,13 +1,15 @@
 import SchemaBuilder from '@pothos/core';
 import DirectivesPlugin from '@pothos/plugin-directives';
 import FederationPlugin from '@pothos/plugin-federation';
-import type { RequestContext } from '@novacron/contracts';
+import type { Permission, RequestContext } from '@novacron/contracts';
+import ProtectionPlugin from './protection.ts';
 import { ByteSize, DateTime, Json } from './scalars.ts';
 import SeamsPlugin from './seams.ts';
 
 export interface SchemaTypes<Context extends RequestContext> {
   Context: Context;
   DefaultFieldNullability: false;
+  FederationScopes: Permission;
   Scalars: {
     ID: { Input: string; Output: string };
     ByteSize: { Input: number; Output: number | bigint };
@@ -19,11 +21,11 @@ export interface SchemaTypes<Context extends RequestContext> {
 /** The types that Pothos sees once it has filled in its own defaults. */
 export type ExtendedTypes<Context extends RequestContext> = PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes<Context>>;
 
-/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so or are seams, federation. */
+/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so or are seams, root fields for who has signed in, federation. */
 export function createBuilder<Context extends RequestContext>() {
   const builder = new SchemaBuilder<SchemaTypes<Context>>({
-    // Directives must come before federation, or @key silently vanishes.
-    plugins: [DirectivesPlugin, FederationPlugin, SeamsPlugin],
+    // The last is asked first. Directives must come before federation, or @key silently vanishes.
+    plugins: [DirectivesPlugin, FederationPlugin, SeamsPlugin, ProtectionPlugin],
     defaultFieldNullability: false,
   });
   builder.addScalarType('ByteSize', ByteSize);
@@ -38,7 +40,7 @@ export type Builder<Context extends RequestContext = RequestContext> = ReturnTyp
 export const toSubgraphSchema = <Context extends RequestContext>(builder: Builder<Context>) =>
   builder.toSubGraphSchema({
     linkUrl: 'https://specs.apollo.dev/federation/v2.9',
-    federationDirectives: ['@key', '@shareable', '@external', '@provides', '@requires', '@extends'],
+    federationDirectives: ['@key', '@shareable', '@external', '@provides', '@requires', '@extends', '@authenticated', '@requiresScopes', '@cost', '@listSize'],
   });
 
 /**

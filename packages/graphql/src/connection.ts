@@ -118,7 +118,8 @@ function pageInfoRef<Context extends RequestContext>(builder: Builder<Context>) 
   const define = () =>
     builder.objectRef<Connection<unknown>['pageInfo']>('PageInfo').implement({
       description: 'Where a page stands in its list (Relay Cursor Connections).',
-      directives: [{ name: 'shareable', args: {} }] as never, // plugin-federation types only the directives of its own options
+      shareable: true,
+      cost: 0, // a page costs what is in it
       fields: (t) => ({
         hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Is there more after this page?' }),
         hasPreviousPage: t.exposeBoolean('hasPreviousPage', { description: 'Is there more before this page?' }),
@@ -141,6 +142,7 @@ export function connectionType<Context extends RequestContext, Row>(
 ) {
   const edge = builder.objectRef<{ cursor: string; node: Row }>(`${name}Edge`).implement({
     description: `One ${name} in a list.`,
+    cost: 0,
     fields: (t) => ({
       cursor: t.exposeString('cursor', { description: 'Where this item stands: send it as `after` or `before`.' }),
       node: t.field({ type: node, description: 'The item itself.', resolve: (parent) => parent.node as never }),
@@ -152,7 +154,7 @@ export function connectionType<Context extends RequestContext, Row>(
     fields: (t) => ({
       edges: t.field({ type: [edge], description: 'The items of this page.', resolve: (parent) => parent.edges }),
       pageInfo: t.field({ type: pageInfo, description: 'Is there more?', resolve: (parent) => parent.pageInfo }),
-      totalCount: t.int({ description: 'How many there are in all pages, counted now.', resolve: (parent) => parent.totalCount() }),
+      totalCount: t.int({ cost: 1, description: 'How many there are in all pages, counted now.', resolve: (parent) => parent.totalCount() }),
     }),
   });
 }

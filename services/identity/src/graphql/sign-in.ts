@@ -35,12 +35,15 @@ const originOf = ({ address, userAgent }: IdentityContext) => ({ address, device
 builder.mutationFields((t) => ({
   login: t.field({
     type: AuthPayload,
+    authenticated: false,
+    cost: 10, // a password is hashed, which takes as long as it does to make guessing slow
     description: 'Signs in with a password. UNAUTHENTICATED, in the same words whatever was wrong.',
     args: { input: t.arg({ type: LoginInput, required: true, description: 'What proves who you are.' }) },
     resolve: (_root, { input }, context) => context.signIn.login(input, originOf(context), context.requestId),
   }),
   refreshSession: t.field({
     type: AuthPayload,
+    authenticated: false,
     description: 'Spends a refresh token for new tokens. A token that comes a second time ends its session. UNAUTHENTICATED when it is no good.',
     args: { refreshToken: t.arg.string({ required: true, description: 'The refresh token that was given last.' }) },
     resolve: (_root, { refreshToken }, context) => context.signIn.refresh(refreshToken, originOf(context), context.requestId),

@@ -85,6 +85,7 @@ const CreateTenantInput = builder.inputType('CreateTenantInput', {
 builder.mutationFields((t) => ({
   createTenant: t.field({
     type: Tenant,
+    requiresScopes: [['tenant:create']],
     description: 'Makes a tenant. Needs tenant:create. ALREADY_EXISTS when the name is taken.',
     args: { input: t.arg({ type: CreateTenantInput, required: true, description: 'The new tenant.' }) },
     resolve: (_root, { input }, context) => context.accounts.createTenant(context, input),

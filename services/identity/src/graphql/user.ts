@@ -51,6 +51,7 @@ export const User = builder.objectRef<UserView>('User').implement({
     totpEnabled: t.boolean({ description: 'Does it need a second factor to sign in?', resolve: () => false }),
     roles: t.field({
       type: [RoleAssignment],
+      listSize: { assumedSize: 2 },
       description: 'What it is in which tenant: everything to itself; to others what they may read with user:read, else FORBIDDEN.',
       resolve: rolesOf,
     }),
@@ -60,6 +61,7 @@ export const User = builder.objectRef<UserView>('User').implement({
     }),
     sessions: t.field({
       type: [Session],
+      listSize: { assumedSize: 5 },
       description: 'Where it is signed in, the newest first. For itself and who holds user:read in all its tenants, else FORBIDDEN.',
       resolve: async (view, _args, { loaders }) => {
         requireSeesSessions(view);
@@ -125,6 +127,7 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
 builder.mutationFields((t) => ({
   createUser: t.field({
     type: User,
+    cost: 10, // as login
     description: 'Makes a user. Needs user:create in the tenant. ALREADY_EXISTS when the address is taken.',
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
     resolve: async (_root, { input }, context) => {

@@ -28,6 +28,7 @@ const MigrateVmInput = builder.inputType('MigrateVmInput', {
 builder.mutationFields((t) => ({
   migrateVm: t.field({
     type: MigrationPayload,
+    cost: 20, // memory and disks go over the network
     description:
       'Moves a VM to another host. Whatever fails, it stays where it is, and runs on. Asked again while it is on its way to that host, it answers the same migration. ' +
       'Errors: NOT_FOUND (vmId, hostId), FORBIDDEN, BAD_USER_INPUT, INVALID_STATE, NO_CAPACITY, UNAVAILABLE (its host is offline), CONFLICT (idempotencyKey).',

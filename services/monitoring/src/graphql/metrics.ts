@@ -25,9 +25,11 @@ Vm.implement({
     }),
     metricsHistory: t.field({
       type: [VmMetrics],
+      cost: 0, // what it costs is to begin it, however many steps
+      listSize: { assumedSize: 300 },
       description: `What it used, as averages over steps of equal length, the oldest first, \`at\` the step's beginning; steps in which it did not run are left out. Kept for 24 hours. At most ${MAX_POINTS.toLocaleString('en')} steps, else BAD_USER_INPUT.`,
       args: {
-        from: t.arg({ type: 'DateTime', required: true, description: 'Where the first step begins.' }),
+        from: t.arg({ type: 'DateTime', required: true, cost: 10, description: 'Where the first step begins.' }),
         to: t.arg({ type: 'DateTime', description: 'Where the last step ends: now, unless told.' }),
         stepMs: t.arg.int({
           description: `The length of a step, at least ${MIN_STEP_MS.toLocaleString('en')}. Unless told, a 300th of the whole, or that minimum.`,

@@ -18,7 +18,7 @@ export const VmNic = builder.objectRef<NicWithGroups>('VmNic').implement({
     ipAddresses: t.exposeStringList('seenAddresses', {
       description: 'The addresses that its guest has, as the lease and the guest agent said last; none until it has one, and while the VM is off.',
     }),
-    securityGroups: t.field({ type: [SecurityGroup], description: 'What it lets through; none: everything but what is spoofed.', resolve: (nic) => nic.groups.map(({ group }) => group) }),
+    securityGroups: t.field({ type: [SecurityGroup], listSize: { assumedSize: 2 }, description: 'What it lets through; none: everything but what is spoofed.', resolve: (nic) => nic.groups.map(({ group }) => group) }),
   }),
 });
 
@@ -30,6 +30,7 @@ Vm.implement({
   fields: (t) => ({
     nics: t.field({
       type: [VmNic],
+      listSize: { assumedSize: 2 },
       description: 'Its network interfaces, oldest first.',
       async resolve({ id }, _args, { viewer, loaders }) {
         if (!can(viewer, 'network:read') || !isId(id)) return [];

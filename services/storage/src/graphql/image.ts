@@ -30,6 +30,7 @@ export const Image = builder.objectRef<ImageRow>('Image').implement({
     url: t.exposeString('url', { nullable: true, description: 'Where it was imported from, without the query; null when it was uploaded.' }),
     pools: t.field({
       type: [StoragePool],
+      listSize: { assumedSize: 2 },
       description: 'The storage pools that have its file.',
       resolve: async ({ id }, _args, { database, loaders }) => {
         const copies = await database.imageCopy.findMany({ where: { imageId: id, state: 'READY' }, orderBy: { poolId: 'asc' } });
@@ -141,6 +142,7 @@ builder.mutationFields((t) => ({
   }),
   importImage: t.field({
     type: ImagePayload,
+    cost: 20, // fetched, checked and copied
     description:
       'Fetches an image into a storage pool. Its operation fails with BAD_USER_INPUT (url, sha256, format), NO_CAPACITY (poolId) or UNAVAILABLE (url), and then nothing is left. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
     args: { input: t.arg({ type: ImportImageInput, required: true, description: 'The image.' }) },

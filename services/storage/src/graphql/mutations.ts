@@ -59,6 +59,7 @@ builder.mutationFields((t) => {
   return {
     createStoragePool: t.field({
       type: StoragePoolPayload,
+      requiresScopes: [['pool:create']],
       description: 'Makes a storage pool. Errors: FORBIDDEN, BAD_USER_INPUT (name, hostIds, path, tier), NOT_FOUND (hostIds), ALREADY_EXISTS (name), UNAVAILABLE (hostIds).',
       args: { input: t.arg({ type: CreateStoragePoolInput, required: true, description: 'The pool.' }) },
       resolve: (_root, { input }, context) => ringFor(context, createStoragePool(context.database, context, input)),
@@ -96,6 +97,7 @@ builder.mutationFields((t) => {
     }),
     snapshotVolume: t.field({
       type: VolumePayload,
+      cost: 20, // a full copy
       description: `Keeps what is in a volume now, as a full copy; no VM may have it. ${MORE} BAD_USER_INPUT and ALREADY_EXISTS (name), NO_CAPACITY.`,
       args: { id, name: t.arg.string({ required: true, description: "The snapshot's name, unique among those of the volume." }) },
       resolve: (_root, args, context) => ringFor(context, snapshotVolume(context.database, context, args.id, args.name)),

@@ -23,6 +23,7 @@ export const StoragePool = builder.objectRef<PoolRow>('StoragePool').implement({
     }),
     hosts: t.field({
       type: [Host],
+      listSize: { assumedSize: 2 },
       description: 'The hosts that have it.',
       resolve: async (pool, _args, { loaders }) => (await loaders.hostsOfPool.load(pool.id)).map((id) => ({ id })),
     }),

@@ -21,8 +21,8 @@ export const Vm = builder.externalRef('Vm', builder.selection<{ id: string }>('i
   description: 'A VM.',
   externalFields: (t) => ({ id: t.id({ description: 'Its id.' }) }),
   fields: (t) => ({
-    disks: t.field({ type: [VmDisk], description: 'Its disks, in the order in which it has them.', resolve: ({ id }, _args, context) => volumesOf(id, context) }),
-    volumes: t.field({ type: [Volume], description: 'The volumes that are its disks.', resolve: ({ id }, _args, context) => volumesOf(id, context) }),
+    disks: t.field({ type: [VmDisk], listSize: { assumedSize: 2 }, description: 'Its disks, in the order in which it has them.', resolve: ({ id }, _args, context) => volumesOf(id, context) }),
+    volumes: t.field({ type: [Volume], listSize: { assumedSize: 2 }, description: 'The volumes that are its disks.', resolve: ({ id }, _args, context) => volumesOf(id, context) }),
   }),
 });
 

@@ -35,7 +35,7 @@ export const Volume = builder.objectRef<VolumeRow>('Volume').implement({
     encrypted: t.exposeBoolean('encrypted', { description: 'Is it encrypted with LUKS, by a key that only NovaCron has?' }),
     pool: t.field({ type: StoragePool, description: 'Where it is kept.', resolve: async (volume, _args, { loaders }) => (await loaders.pool.load(volume.poolId)) as never }), // a volume's pool is never removed
     device: t.exposeString('target', { nullable: true, description: 'What its VM finds it as: "vdb".' }),
-    snapshots: t.field({ type: [VolumeSnapshot], description: 'Its snapshots, oldest first.', resolve: (volume, _args, { loaders }) => loaders.snapshotsOf.load(volume.id) }),
+    snapshots: t.field({ type: [VolumeSnapshot], listSize: { assumedSize: 3 }, description: 'Its snapshots, oldest first.', resolve: (volume, _args, { loaders }) => loaders.snapshotsOf.load(volume.id) }),
     tenant: t.field({ type: Tenant, description: 'Whose it is.', resolve: (volume) => ({ id: volume.tenantId }) }),
     createdBy: t.field({ type: User, nullable: true, description: 'Who made it.', resolve: (volume) => (volume.createdBy === null ? null : { id: volume.createdBy }) }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was asked for.', resolve: (volume) => volume.createdAt }),

@@ -145,6 +145,7 @@ const RegisterHostInput = builder.inputType('RegisterHostInput', {
 builder.mutationField('registerHost', (t) =>
   t.field({
     type: Host,
+    requiresScopes: [['host:register']],
     description:
       'Takes a host into the fleet. Answers at once; the host is OFFLINE until its agent has seen it. Errors: FORBIDDEN, BAD_USER_INPUT (name, uri, labels), ALREADY_EXISTS (name, uri).',
     args: { input: t.arg({ type: RegisterHostInput, required: true, description: 'The host.' }) },
@@ -167,6 +168,8 @@ const HostPayload = builder.objectRef<HostAccepted>('HostPayload').implement({
 builder.mutationField('setHostMaintenance', (t) =>
   t.field({
     type: HostPayload,
+    requiresScopes: [['host:maintain']],
+    cost: 50, // each of its VMs is migrated
     description:
       'Takes a host out of service: it takes no new VMs, and those on it are migrated elsewhere, each by an operation below this one; then it is in MAINTENANCE. Where some can not move, the operation fails and says which and why, and the host stays DRAINING. Off: the host is in service again. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
     args: {
