@@ -6,6 +6,7 @@ import { guest, startLibvirtHosts, startRedis, testRun, type Guest, type TestHos
 import { loadOrCreateInternalKeys } from '@novacron/transport';
 import pg from 'pg';
 import { Graph } from './client.ts';
+import { NO_LIMITS } from './limits.ts';
 import { ADMIN } from './people.ts';
 import { startProcess, type Started } from './process.ts';
 
@@ -86,6 +87,7 @@ export async function startFleet(): Promise<Fleet> {
       REDIS_URL: redis.url,
       NOVACRON_ADMIN_EMAIL: ADMIN.email,
       NOVACRON_ADMIN_PASSWORD: ADMIN.password,
+      ...NO_LIMITS,
       NOVACRON_MASTER_KEY_FILE: join(dir, 'master.key'),
       NOVACRON_INTERNAL_KEY_DIR: name === 'gateway' ? gatewayKeys : subgraphKeys,
       NOVACRON_IDENTITY_URL: urlOf('identity'),
