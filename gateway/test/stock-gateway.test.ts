@@ -47,7 +47,7 @@ it('answers as the stock gateway does', { timeout: 60_000 }, async () => {
   const { data } = await fixture.query(getIntrospectionQuery(), { token });
   const schema = buildClientSchema(data as unknown as IntrospectionQuery); // it was asked for just that
   const others = ['requestId']; // whose answer is another each time
-  const queries = fuzzedOperations(schema, [...Object.keys(schema.getMutationType()?.getFields() ?? {}), ...others]);
+  const queries = fuzzedOperations(schema, { leaveOut: [...Object.keys(schema.getMutationType()?.getFields() ?? {}), ...others], manner: 'tame' });
   let compared = 0;
   await fc.assert(
     fc.asyncProperty(queries, async ({ query }) => {
