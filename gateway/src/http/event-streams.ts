@@ -53,7 +53,10 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
     const { authenticated, allowance } = await admit(request);
     const place = await limits.holdConnection({ viewer: authenticated?.viewer ?? null, address: request.ip });
     reply.raw.once('close', () => place.release());
-    if (reply.raw.destroyed) place.release(); // its client has not waited
+    if (reply.raw.destroyed) {
+      place.release(); // its client has not waited
+      return void reply.hijack();
+    }
     const stream = open(request, reply.headers(allowance.fields()), authenticated);
     try {
       if (authenticated !== null && !viewers.isCurrent(authenticated)) return stream.readmit();
