@@ -5,8 +5,6 @@ export { createCostModel, type CostModel } from './cost/cost-model.ts';
 export type { SubgraphRequest, SubgraphSource } from './data-source.ts';
 export { createExecutor, type Executor, type ExecutorOptions, type PreparedOperation } from './executor.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
-export { refuseDeepVariables } from './limits/parse-within.ts';
-export { refuseBeyondLimits } from './limits/refuse-beyond-limits.ts';
 export type { Presentation } from './presentation.ts';
 export { decodeCursor, encodeCursor } from './subscriptions/cursor.ts';
 export { InvalidDocument } from './subscriptions/document.ts';
