@@ -54,8 +54,8 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-/** PostgreSQL, Redis, one libvirt host, and every role as a process of its own. */
-export async function startFleet(): Promise<Fleet> {
+/** PostgreSQL, Redis, one libvirt host, and every role as a process of its own; `variables`: further ones of a part. */
+export async function startFleet(variables: (part: Part) => Record<string, string> = () => ({})): Promise<Fleet> {
   const opened = new AsyncDisposableStack();
   try {
     const run = await testRun();
@@ -98,6 +98,7 @@ export async function startFleet(): Promise<Fleet> {
       NOVACRON_OPERATIONS_URL: urlOf('core'),
       NOVACRON_MONITORING_URL: urlOf('monitoring'),
       [name === 'gateway' ? 'NOVACRON_PORT' : 'NOVACRON_SUBGRAPH_PORT']: ports.get(name) ?? '0',
+      ...variables(name),
     });
     const part = (name: Part): Started => {
       const found = parts.get(name);
