@@ -71,7 +71,8 @@ describe('in a browser', () => {
     me = system.graph.as(await system.graph.login(ADMIN.email, ADMIN.password));
     await system.registerHost(me);
     browser = await chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
-    page = await browser.newPage({ viewport: { width: 1400, height: 1000 }, permissions: ['clipboard-read', 'clipboard-write'] });
+    const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, permissions: ['clipboard-read', 'clipboard-write'] });
+    page = await context.newPage();
     page.setDefaultTimeout(10_000);
     page.on('console', (message) => message.type() === 'error' && complaints.push(`${message.text()} ${message.location().url}`));
     page.on('pageerror', (error) => complaints.push(String(error)));
@@ -128,6 +129,15 @@ describe('in a browser', () => {
     expect(await shows('"name": "hv1"')).toContain('"state": "ONLINE"');
   });
 
+  it('shows how it would be run', async () => {
+    await page.getByRole('button', { name: /query plan/i }).first().click();
+    const plan = page.locator('.query-plan');
+    await plan.getByText('Fetch from vms').first().waitFor();
+    await plan.getByText('Fetch from vms').first().click();
+    expect(await plan.innerText()).toMatch(/hosts/);
+    await page.getByRole('button', { name: /query plan/i }).first().click();
+  });
+
   it('shows the manual of the graph', async () => {
     await page.getByRole('button', { name: /documentation/i }).first().click();
     await page.locator('.graphiql-plugin').getByText('Mutation', { exact: true }).first().click();
@@ -147,14 +157,20 @@ describe('in a browser', () => {
     await run(); // the same button stops it
   });
 
-  it('survives a reload, still signed in, and signs out', async () => {
+  it('survives a reload and a new tab, still signed in, and signs out everywhere', async () => {
     await page.reload();
     await page.getByText(`Administrator · ${ADMIN.email}`).waitFor();
     await openTab('Hosts');
     await run();
     await shows('"name": "hv1"');
-    await page.getByRole('button', { name: 'Sign out' }).click();
+    const other = await page.context().newPage();
+    await other.goto(`${system.graph.url}/`);
+    await other.getByText(`Administrator · ${ADMIN.email}`).waitFor();
+    await other.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('Not signed in').waitFor();
+    await other.close();
+    expect(await page.evaluate('Object.keys(localStorage).filter((key) => key.startsWith("novacron"))')).toEqual([]);
+    expect(await page.getByRole('button', { name: /query plan/i }).count()).toBe(0);
     await run();
     expect(await shows('"code": "UNAUTHENTICATED"')).toContain('Sign in first');
   });
