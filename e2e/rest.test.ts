@@ -45,13 +45,13 @@ describe('every route of the description', () => {
   });
 
   it('is closed to strangers', async () => {
-    const open: string[] = [];
+    const answers: { id: string; isPublic: boolean; is: string }[] = [];
     for (const { method, path, id, isPublic } of operations) {
       const { status, headers, body } = await rest(url, null, method, path, method === 'GET' || method === 'DELETE' ? undefined : {});
-      if (isPublic) open.push(`${id} ${status}`);
-      else expect([id, status, headers.get('content-type'), body['code']]).toEqual([id, 401, 'application/problem+json; charset=utf-8', 'UNAUTHENTICATED']);
+      answers.push({ id, isPublic, is: `${status} ${headers.get('content-type')?.split(';')[0]} ${body['code']}` });
     }
-    expect(open.toSorted()).toEqual(['authLogin 400', 'authRefresh 400', 'authRegister 403', 'health 200', 'login 400', 'refreshSession 400']);
+    expect(answers.filter(({ isPublic, is }) => !isPublic && is !== '401 application/problem+json UNAUTHENTICATED')).toEqual([]);
+    expect(answers.flatMap(({ id, isPublic, is }) => (isPublic ? `${id} ${is.slice(0, 3)}` : [])).toSorted()).toEqual(['authLogin 400', 'authRefresh 400', 'authRegister 403', 'health 200', 'login 400', 'refreshSession 400']);
   });
 
   it('answers who is signed in: lists with a page, items that are not there with 404', async () => {
@@ -59,7 +59,7 @@ describe('every route of the description', () => {
       const { status, headers, body } = await ask(method, path);
       const isItem = !path.endsWith(id) && path.split('/').length > 4 && !path.includes('metrics');
       expect([id, status, headers.get('content-type')?.split(';')[0]]).toEqual(isItem ? [id, 404, 'application/problem+json'] : [id, 200, 'application/json']);
-      expect(body, id).not.toHaveProperty('@problems');
+      expect([id, body['@problems']]).toEqual([id, undefined]);
     }
   });
 });

@@ -138,7 +138,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const answering = { graph, contextOf: createContextOf(viewers, limits), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
     routeGraphql(app, { ...answering, sendPage: playground.send });
     routeQueryPlan(app, answering);
-    await routeApi(app, { ...answering, supergraph: () => supergraphs.current, samples, logger });
+    await routeApi(app, { ...answering, supergraph: () => supergraphs.current, samples, mayIntrospect: protection.mayIntrospect, logger });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });
     routeMetrics(app, telemetry, options.metricsToken ?? null);

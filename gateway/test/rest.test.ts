@@ -227,6 +227,17 @@ it('describes itself', async () => {
   expect(body).toMatchObject({ openapi: '3.1.1', paths: { '/api/v1/vms/{id}/start': { post: { operationId: 'startVm' } }, '/api/auth/login': { post: {} } } });
 });
 
+it('describes itself only to who may read the schema', async () => {
+  const own = await startGateway({ options: { introspection: 'authenticated' } });
+  try {
+    const statusOf = async (headers: Record<string, string>) => (await fetch(`${own.gateway.url}/api/v1/openapi.json`, { headers })).status;
+    const { token: as } = own.authority.signIn([['viewer', own.tenant]]);
+    expect([await statusOf({}), await statusOf({ authorization: `Bearer ${as}` })]).toEqual([401, 200]);
+  } finally {
+    await own.close();
+  }
+});
+
 it('serves Swagger UI from its own files, and no others', async () => {
   const page = await fetch(`${fixture.gateway.url}/api/docs`);
   expect([page.url, page.status]).toEqual([`${fixture.gateway.url}/api/docs/`, 200]);

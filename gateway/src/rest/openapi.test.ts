@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { loadSupergraph } from '@novacron/supergraph';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { getOperationAST, parse } from 'graphql';
 import { expect, it } from 'vitest';
 import { createRestApi } from './api.ts';
 import { describeApi } from './openapi.ts';
+import { defaultShape } from './shape.ts';
 
-const { apiSchema, authorization } = loadSupergraph(readFileSync(new URL('../../supergraph.graphql', import.meta.url), 'utf8'));
+const { apiSchema, authorization, costs: model } = loadSupergraph(readFileSync(new URL('../../supergraph.graphql', import.meta.url), 'utf8'));
 const api = createRestApi(apiSchema, authorization.isOpen);
 const document = describeApi(api, { version: '0.1.0', prefix: '/api/v1', extra: {} });
 const at = (path: string, method: string): any => document.paths[path]?.[method]; // oxlint-disable-line typescript/no-explicit-any -- looked into as JSON
@@ -48,6 +50,17 @@ it('tells sizes that are sent from sizes that are answered', () => {
   const created = at('/api/v1/vms', 'post').requestBody.content['application/json'].schema;
   expect(created.properties.memory.type).toEqual(['integer', 'string', 'null']);
   expect(document.components['schemas']?.['Vm']).toMatchObject({ properties: { memory: { type: 'integer' }, host: { anyOf: [{ $ref: '#/components/schemas/Host' }, { type: 'null' }] } } });
+});
+
+it('offers pages of 500 that are not refused for what they cost', () => {
+  const lists = api.routes.filter(({ query }) => query.some(({ name }) => name === 'first'));
+  const costs = lists.map((route) => {
+    const asked = parse(api.document(route, defaultShape(route.type)));
+    const operation = getOperationAST(asked)!; // its only definition
+    return [route.field, model.estimate(asked, operation, { first: 500 })] as const;
+  });
+  expect(costs.length).toBeGreaterThan(8);
+  expect(costs.filter(([, cost]) => cost > 5_000)).toEqual([]);
 });
 
 it('needs no token where the graph needs none', () => {

@@ -25,9 +25,9 @@ const PAGE = 'pageInfo { hasNextPage hasPreviousPage startCursor endCursor }';
 
 describe('without a choice', () => {
   it.each([
-    ['vm', '{ id name tags state host { id } nics { address host { id } } usage { cpu vm { id } } later }'],
-    ['vms', `{ edges { node { id name tags state host { id } usage { cpu vm { id } } later } } totalCount ${PAGE} }`],
-    ['payload', '{ vm { id name tags state host { id } usage { cpu vm { id } } later } note }'],
+    ['vm', '{ id name tags state host { id } nics { address host { id } } usage { cpu } later }'],
+    ['vms', `{ edges { node { id name tags state host { id } usage { cpu } later } } totalCount ${PAGE} }`],
+    ['payload', '{ vm { id name tags state host { id } usage { cpu } later } note }'],
     ['tags', ''],
     ['count', ''],
     ['pets', '{ __typename }'],

@@ -76,17 +76,17 @@ function choose(type: GraphQLNamedType, deep: (field: OutputField, named: GraphQ
 
 const reference = (): Fields => toFields([['id', LEAF]]);
 
-/** A value: its leaves, and ids of what it refers to. */
-const ofValue = (type: GraphQLNamedType): Fields =>
-  choose(type, (field, named) => (isEntity(named) && !isList(field.type) ? reference() : null));
+/** A value: its leaves, and ids of what it refers to besides what it is of. */
+const ofValue = (type: GraphQLNamedType, owner?: GraphQLNamedType): Fields =>
+  choose(type, (field, named) => (isEntity(named) && named !== owner && !isList(field.type) ? reference() : null));
 
 /** One entity in a list: what fits into a row. */
 const ofRow = (type: GraphQLNamedType): Fields =>
-  choose(type, (field, named) => (isList(field.type) ? null : isEntity(named) ? reference() : ofValue(named)));
+  choose(type, (field, named) => (isList(field.type) ? null : isEntity(named) ? reference() : ofValue(named, type)));
 
 /** One entity by itself: lists of values, too. */
 const ofEntity = (type: GraphQLNamedType): Fields =>
-  choose(type, (field, named) => (isEntity(named) ? (isList(field.type) ? null : reference()) : ofValue(named)));
+  choose(type, (field, named) => (isEntity(named) ? (isList(field.type) ? null : reference()) : ofValue(named, type)));
 
 /** What a mutation answers, or a report: each part of it as in a list. */
 const ofPayload = (type: GraphQLNamedType): Fields => choose(type, (_field, named) => (isEntity(named) ? ofRow(named) : ofValue(named)));
