@@ -76,7 +76,7 @@ export function createOperationObserver<Context extends object>({ telemetry, slo
 
   function logSlow(prepared: PreparedOperation<Context>, context: Context, times: { durationMs: number; fetched: Record<string, FetchTimes> }): void {
     const { document, operation } = prepared;
-    const plan = planned.get(context);
+    const run = planned.get(context);
     const rounded = ([subgraph, { fetches, durationMs }]: [string, FetchTimes]) => [subgraph, { fetches, durationMs: Math.round(durationMs) }];
     logger.warn(
       {
@@ -86,9 +86,9 @@ export function createOperationObserver<Context extends object>({ telemetry, slo
         requestId: 'requestId' in context ? context.requestId : undefined,
         traceId: trace.getActiveSpan()?.spanContext().traceId,
         durationMs: Math.round(times.durationMs),
-        planMs: Math.round(plan?.durationMs ?? 0),
+        planMs: Math.round(run?.durationMs ?? 0),
         subgraphs: Object.fromEntries(Object.entries(times.fetched).map(rounded)),
-        plan: plan === undefined ? null : formatWithoutLiterals(plan.queryPlan).slice(0, LONGEST_PLAN),
+        plan: run === undefined ? null : formatWithoutLiterals(run.queryPlan).slice(0, LONGEST_PLAN),
       },
       'slow operation',
     );
