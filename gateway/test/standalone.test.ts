@@ -33,6 +33,9 @@ describe('a supergraph of anyone\'s', () => {
     ['entities', '{ product(upc: "p1") { name postage } }', { product: { name: 'Lamp', postage: 110 } }],
     ['an entity that is not there', '{ product(upc: "p3") { name postage } }', { product: null }],
     ['@requires with an argument', '{ products { upc postage } }', { products: [{ upc: 'p1', postage: 110 }, { upc: 'p2', postage: 440 }] }],
+    ['two choices of an argument, by two @requires', '{ products { postageInEuros postage } }', { products: [{ postageInEuros: 220, postage: 110 }, { postageInEuros: 880, postage: 440 }] }],
+    ['an argument of the client beside that of @requires', '{ products { postage price(currency: EUR) bundled related(first: 0) { upc } } }', { products: [{ postage: 110, price: 22, bundled: ['p2'], related: [] }, { postage: 440, price: 44, bundled: ['p1'], related: [] }] }],
+
     ['an interface object', '{ items { __typename id reviews { body } ... on Book { pages } } }', { items: [{ __typename: 'Book', id: 'i1', reviews: [{ body: 'Of i1.' }], pages: 100 }, { __typename: 'Toy', id: 'i2', reviews: [{ body: 'Of i2.' }] }] }],
     ['@provides', '{ reviews { product { name } } }', { reviews: [{ product: { name: 'Lamp, as reviewed' } }] }],
     ['a mutation', 'mutation { rename(upc: "p1", name: "Torch") { name } }', { rename: { name: 'Torch' } }],

@@ -3,8 +3,8 @@ import { ENTITIES, rootTypeOf, selectedFields, type Question } from './question.
 
 type Path = readonly (string | number)[];
 
-/** The planner's own aliases, by which it keeps apart what clients call the same; clients don't know them. */
-const PLANNED_ALIAS = /__alias_\d+$/;
+/** The planner's own aliases, and those of required-arguments.ts, which keep apart what clients call the same; clients don't know them. */
+const PLANNED_ALIAS = /__(?:alias|requires)_\d+$/;
 const asClientsSay = (step: string | number): string | number => (typeof step === 'string' ? step.replace(PLANNED_ALIAS, '') : step);
 
 /**

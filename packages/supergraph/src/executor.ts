@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { operationFromDocument } from '@apollo/federation-internals';
 import { buildOperationContext, executeQueryPlan, type ServiceMap } from '@apollo/gateway';
 import type { QueryPlan } from '@apollo/query-planner';
-import { GraphQLError, type DocumentNode, type FormattedExecutionResult, type OperationDefinitionNode } from 'graphql';
+import type { DocumentNode, FormattedExecutionResult, GraphQLError, OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { toApolloDataSource } from './apollo-data-source.ts';
@@ -60,7 +60,7 @@ export function createExecutor<Context>(options: ExecutorOptions<Context>): Exec
   const { supergraph, dataSources, presentation, protection, onPlan = async (_context, _isNew, make) => make(), logger } = options;
   const { apiSchema, planning } = supergraph;
   const screening = createScreening(supergraph, protection);
-  const sources = checkSources(dataSources, planning.schema, logger);
+  const sources = checkSources(planning.translate(dataSources), planning.schema, logger);
   const prepared = new LRUCache<string, PreparedOperation<Context>>({ maxSize: KEPT_CHARACTERS });
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 

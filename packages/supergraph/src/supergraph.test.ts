@@ -1,5 +1,5 @@
 import { composeServices } from '@apollo/composition';
-import { parse } from 'graphql';
+import { parse, printSchema } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { InvalidSupergraph, loadSupergraph } from './supergraph.ts';
 
@@ -43,6 +43,14 @@ describe('a supergraph', () => {
     const sdl = compose({ a: `${link('"@authenticated", "@requiresScopes", "@policy"')} type Query { a: Int @authenticated b: Int @requiresScopes(scopes: [["x"]]) c: Int @policy(policies: [["y"]]) }` });
     expect(Object.keys(loadSupergraph(sdl).apiSchema.getQueryType()?.getFields() ?? {})).toEqual(['a', 'b', 'c']);
     expect(loadSupergraph(sdl).apiSchema.getDirectives().map(({ name }) => name)).not.toContain('authenticated');
+  });
+
+  it('shows clients nothing of what is only planned with', () => {
+    const one = `${link('"@key"')} type Query { a: A } type A @key(fields: "id") { id: ID! size(unit: String): Int }`;
+    const other = `${link('"@key", "@external", "@requires"')} type A @key(fields: "id") { id: ID! size(unit: String): Int @external label: String @requires(fields: "size(unit: \\"mm\\")") }`;
+    const { apiSchema, planning } = loadSupergraph(compose({ one, other }));
+    expect(printSchema(apiSchema)).not.toContain('__requires_');
+    expect(printSchema(planning.schema)).toContain('size__requires_0: Int');
   });
 
   it.each([

@@ -5,6 +5,8 @@ import { DomainError } from '@novacron/core';
 import { GraphQLError, parse, type GraphQLSchema } from 'graphql';
 import { createAuthorization, type Authorization } from './authorization/authorization.ts';
 import { createCostModel, type CostModel } from './cost/cost-model.ts';
+import type { SubgraphSource } from './data-source.ts';
+import { isolateRequiredArguments } from './required-arguments.ts';
 
 /** A supergraph that can't be served; the message is for whoever runs the gateway, and says why. */
 export class InvalidSupergraph extends DomainError {
@@ -26,8 +28,14 @@ export interface Supergraph {
   readonly costs: CostModel;
   /** By @authenticated, @requiresScopes and @policy. */
   readonly authorization: Authorization;
-  /** The parts that the planner and its executor work with. */
-  readonly planning: { readonly planner: QueryPlanner; readonly api: Schema; readonly schema: GraphQLSchema };
+  /** The parts that the planner and its executor work with: what clients see, and a little more. */
+  readonly planning: {
+    readonly planner: QueryPlanner;
+    readonly api: Schema;
+    readonly schema: GraphQLSchema;
+    /** The same sources, which are asked for what was planned in the words that they know. */
+    translate<Context>(sources: Readonly<Record<string, SubgraphSource<Context>>>): Readonly<Record<string, SubgraphSource<Context>>>;
+  };
 }
 
 /**
@@ -45,6 +53,8 @@ export function loadSupergraph(sdl: string): Supergraph {
     const api = composed.apiSchema();
     const apiSchema = api.toGraphQLJSSchema();
     const document = parse(sdl, { noLocation: true });
+    const isolated = isolateRequiredArguments(document);
+    const planned = isolated === null ? composed : Composed.build(isolated.document, { supportedFeatures: FEATURES });
     return {
       sdl,
       hash: createHash('sha256').update(sdl).digest('hex'),
@@ -52,7 +62,12 @@ export function loadSupergraph(sdl: string): Supergraph {
       apiSchema,
       costs: createCostModel(document, apiSchema),
       authorization: createAuthorization(document, apiSchema),
-      planning: { planner: new QueryPlanner(composed), api, schema: composed.schema.toGraphQLJSSchema() },
+      planning: {
+        planner: new QueryPlanner(planned),
+        api: planned.apiSchema(),
+        schema: planned.schema.toGraphQLJSSchema(),
+        translate: (sources) => (isolated === null ? sources : Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, isolated.translate(source)]))),
+      },
     };
   } catch (cause) {
     if (cause instanceof InvalidSupergraph || !(cause instanceof Error)) throw cause;

@@ -86,7 +86,7 @@ export function createSubscriptionPlanner<Context>({ supergraph, dataSources, ev
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
   const services: ServiceMap = Object.fromEntries(
-    Object.entries(checkSources(dataSources, planning.schema, logger)).map(([name, source]) => [name, toApolloDataSource(source)]),
+    Object.entries(checkSources(planning.translate(dataSources), planning.schema, logger)).map(([name, source]) => [name, toApolloDataSource(source)]),
   );
 
   /** `document` is what may be asked for of `asked`, whose answers `complete` makes of those to it. */
