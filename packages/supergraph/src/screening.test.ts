@@ -71,22 +71,24 @@ async function ask(query: string, principal: Principal, protection: Protection<P
   return { data: data === undefined ? undefined : (JSON.parse(JSON.stringify(data)) as unknown), errors: faults.map(({ path = [], extensions }) => `${String(extensions?.['code'])} ${path.join('.')}`), messages: faults.map(({ message }) => message) };
 }
 
+const NEVER = /(?!)/;
+
 describe('what a principal may not ask for is asked of no subgraph', () => {
   it.each([
-    ['a field of another subgraph', '{ vm { id price } }', stranger, { vm: { id: '1', price: null } }, ['UNAUTHENTICATED vm.price'], ['vms']],
-    ['the same, to who may', '{ vm { id price } }', signedIn(), { vm: { id: '1', price: 5 } }, [], ['vms', 'billing']],
-    ['one scope of two', '{ vm { console } }', signedIn('admin'), { vm: { console: 'vnc' } }, [], ['vms']],
-    ['a type in a field that is never null', '{ open vm { id plan { name } } }', signedIn(), { open: 'o', vm: null }, ['FORBIDDEN vm.plan'], ['vms']],
-    ['a policy, under the name that it was given', '{ open audit }', signedIn(), { open: 'o', audit: null }, ['FORBIDDEN audit'], ['vms']],
-    ['everything', '{ audit }', stranger, { audit: null }, ['UNAUTHENTICATED audit'], []],
-    ['a mutation, nor the one before it', 'mutation { open start { id } }', signedIn(), null, ['FORBIDDEN start'], []],
-    ['a member of a union', '{ found { ... on Vm { id } ... on Secret { id } } }', signedIn(), { found: null }, ['FORBIDDEN found.1.id'], ['vms']],
-    ['an interface that one of its types protects', '{ nodes { name } }', signedIn(), { nodes: null }, ['FORBIDDEN nodes'], []],
-    ['the same, to who may read that type', '{ nodes { name } }', signedIn('secret:read'), { nodes: [{ name: 'one' }, { name: 'hidden' }] }, [], ['vms']],
-  ])('%s', async (_what, query, principal, data, faults, names) => {
+    ['a field of another subgraph', '{ vm { id price } }', stranger, { vm: { id: '1', price: null } }, ['UNAUTHENTICATED vm.price'], ['vms'], /price/],
+    ['the same, to who may', '{ vm { id price } }', signedIn(), { vm: { id: '1', price: 5 } }, [], ['vms', 'billing'], NEVER],
+    ['one scope of two', '{ vm { console } }', signedIn('admin'), { vm: { console: 'vnc' } }, [], ['vms'], NEVER],
+    ['a type in a field that is never null', '{ open vm { id plan { name } } }', signedIn(), { open: 'o', vm: null }, ['FORBIDDEN vm.plan'], ['vms'], /plan/],
+    ['a policy, under the name that it was given', '{ open audit }', signedIn(), { open: 'o', audit: null }, ['FORBIDDEN audit'], ['vms'], /audit/],
+    ['everything', '{ audit }', stranger, { audit: null }, ['UNAUTHENTICATED audit'], [], /audit/],
+    ['a mutation, nor the one before it', 'mutation { open start { id } }', signedIn(), null, ['FORBIDDEN start'], [], /start/],
+    ['a member of a union', '{ found { ... on Vm { id } ... on Secret { id } } }', signedIn(), { found: null }, ['FORBIDDEN found.1.id'], ['vms'], /Secret/],
+    ['an interface that one of its types protects', '{ nodes { name } }', signedIn(), { nodes: null }, ['FORBIDDEN nodes'], [], /nodes/],
+    ['the same, to who may read that type', '{ nodes { name } }', signedIn('secret:read'), { nodes: [{ name: 'one' }, { name: 'hidden' }] }, [], ['vms'], NEVER],
+  ])('%s', async (_what, query, principal, data, faults, names, unasked) => {
     expect(await ask(query, principal)).toMatchObject({ data, errors: faults });
     expect(asked.map((each) => each.split(' ')[0])).toEqual(names);
-    if (faults.length > 0) expect(asked.join('\n')).not.toMatch(/audit|price|plan|Secret|start/);
+    expect(asked.map((each) => each.replace(/\w+ /, '')).join(' ')).not.toMatch(unasked);
   });
 });
 
