@@ -36,6 +36,8 @@ describe('a supergraph of anyone\'s', () => {
     ['two choices of an argument, by two @requires', '{ products { postageInEuros postage } }', { products: [{ postageInEuros: 220, postage: 110 }, { postageInEuros: 880, postage: 440 }] }],
     ['an argument of the client beside that of @requires', '{ products { postage price(currency: EUR) bundled related(first: 0) { upc } } }', { products: [{ postage: 110, price: 22, bundled: ['p2'], related: [] }, { postage: 440, price: 44, bundled: ['p1'], related: [] }] }],
 
+    ['aliases that look like what is required', '{ products { upc: name weight: upc price: weight postage } }', { products: [{ upc: 'Lamp', weight: 'p1', price: 1, postage: 110 }, { upc: 'Desk', weight: 'p2', price: 2, postage: 440 }] }],
+    ['the names of those in other places', '{ upc: product(upc: "p1") { name__client: upc price: name } price__client: items { id: __typename name: id } }', { upc: { name__client: 'p1', price: 'Lamp' }, price__client: [{ id: 'Book', name: 'i1' }, { id: 'Toy', name: 'i2' }] }],
     ['an interface object', '{ items { __typename id reviews { body } ... on Book { pages } } }', { items: [{ __typename: 'Book', id: 'i1', reviews: [{ body: 'Of i1.' }], pages: 100 }, { __typename: 'Toy', id: 'i2', reviews: [{ body: 'Of i2.' }] }] }],
     ['@provides', '{ reviews { product { name } } }', { reviews: [{ product: { name: 'Lamp, as reviewed' } }] }],
     ['a mutation', 'mutation { rename(upc: "p1", name: "Torch") { name } }', { rename: { name: 'Torch' } }],
@@ -59,6 +61,7 @@ describe('a supergraph of anyone\'s', () => {
     const { data, errors } = await ask('{ broken products { upc } }');
     expect(data).toMatchObject({ broken: null, products: [{ upc: 'p1' }, { upc: 'p2' }] });
     expect(errors).toEqual([{ message: 'The shelf has collapsed.', path: ['broken'], extensions: { code: 'SHELF', serviceName: 'catalog' } }]);
+    expect(await ask('{ weight: broken }')).toMatchObject({ data: { weight: null }, errors: [{ path: ['weight'] }] });
   });
 
   it.each([

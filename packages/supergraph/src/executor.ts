@@ -100,7 +100,7 @@ export function createExecutor<Context>(options: ExecutorOptions<Context>): Exec
     return {
       document,
       operation,
-      plan: () => planOf(plannable('', document)),
+      plan: () => planOf(plannable('', planning.isolateAliases(document).document)),
       run: (variables, asking, signal) =>
         presentation.inRequest(asking, async () => {
           try {

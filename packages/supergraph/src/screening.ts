@@ -33,7 +33,7 @@ export interface Screening<Context> {
 const MAXIMUM_COST = 5_000;
 const STRANGER: Principal = { authenticated: false, scopes: new Set() };
 
-export function createScreening<Context>({ apiSchema, costs, authorization }: Supergraph, protection: Protection<Context> = {}): Screening<Context> {
+export function createScreening<Context>({ apiSchema, costs, authorization, planning }: Supergraph, protection: Protection<Context> = {}): Screening<Context> {
   const { principalOf = () => STRANGER, mayIntrospect = () => true, limits = DEFAULT_LIMITS, maximumCost = MAXIMUM_COST } = protection;
   const introspections = new WeakMap<DocumentNode, boolean>();
 
@@ -68,7 +68,12 @@ export function createScreening<Context>({ apiSchema, costs, authorization }: Su
         const cost = costs.estimate(document, operation, variables);
         if (maximumCost > 0 && cost > maximumCost) throw new InvalidDocument([tooDear(cost, maximumCost)]);
       }),
-    permit: (document, operation, context) => authorization.authorize(document, operation, principalOf(context)),
+    permit(document, operation, context) {
+      const permitted = authorization.authorize(document, operation, principalOf(context));
+      if (permitted.document === null) return permitted;
+      const isolated = planning.isolateAliases(permitted.document);
+      return { ...permitted, document: isolated.document, complete: (answer, variables) => permitted.complete(isolated.restore(answer), variables) };
+    },
   };
 }
 

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { DEFAULT_SUPPORTED_SUPERGRAPH_FEATURES, errorCauses, isFed1Supergraph, Supergraph as Composed, type Schema } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { DomainError } from '@novacron/core';
-import { GraphQLError, parse, type GraphQLSchema } from 'graphql';
+import { GraphQLError, parse, type DocumentNode, type GraphQLSchema } from 'graphql';
 import { createAuthorization, type Authorization } from './authorization/authorization.ts';
+import { createAliasIsolation, type IsolatedDocument } from './client-aliases.ts';
 import { createCostModel, type CostModel } from './cost/cost-model.ts';
 import type { SubgraphSource } from './data-source.ts';
 import { isolateRequiredArguments } from './required-arguments.ts';
@@ -33,6 +34,8 @@ export interface Supergraph {
     readonly planner: QueryPlanner;
     readonly api: Schema;
     readonly schema: GraphQLSchema;
+    /** What is to be planned instead of a client's document. */
+    isolateAliases(document: DocumentNode): IsolatedDocument;
     /** The same sources, which are asked for what was planned in the words that they know. */
     translate<Context>(sources: Readonly<Record<string, SubgraphSource<Context>>>): Readonly<Record<string, SubgraphSource<Context>>>;
   };
@@ -66,6 +69,7 @@ export function loadSupergraph(sdl: string): Supergraph {
         planner: new QueryPlanner(planned),
         api: planned.apiSchema(),
         schema: planned.schema.toGraphQLJSSchema(),
+        isolateAliases: createAliasIsolation(document),
         translate: (sources) => (isolated === null ? sources : Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, isolated.translate(source)]))),
       },
     };
