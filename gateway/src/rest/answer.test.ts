@@ -5,7 +5,7 @@ import { createRestApi } from './api.ts';
 
 const api = createRestApi(
   buildSchema(/* GraphQL */ `
-    type Query { vm(id: ID!): Vm vms(first: Int, after: String, last: Int, before: String): VmConnection! hosts(after: String): VmConnection! operation(id: ID!): Operation }
+    type Query { vm(id: ID!): Vm vms(first: Int, after: String, last: Int, before: String): VmConnection! hosts(after: String): VmConnection! near: [Vm!]! operation(id: ID!): Operation }
     type Mutation { startVm(id: ID!): VmPayload! cancelOperation(id: ID!): Operation! createNote(text: String): Note! }
     type Vm { id: ID! name: String metrics: Metrics }
     type Metrics { cpu: Float }
@@ -47,6 +47,12 @@ describe('an answer that lacks a part', () => {
     const { body } = answer('vms', { data: { vms: page }, errors: [error('UNAVAILABLE', ['vms', 'edges', 0, 'node', 'metrics'])] });
     expect(body).toMatchObject({ items: [vm], '@problems': [{ path: 'items.0.metrics' }] });
   });
+});
+
+it('a list without pages has items, too', () => {
+  const errors = [error('UNAVAILABLE', ['near', 0, 'metrics'])];
+  const { body } = answer('near', { data: { near: [{ id: '1', name: 'web', metrics: null }] }, errors });
+  expect(body).toMatchObject({ items: [{ id: '1', name: 'web', metrics: null }], '@problems': [{ path: 'items.0.metrics' }] });
 });
 
 it.each([

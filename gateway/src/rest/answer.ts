@@ -52,7 +52,8 @@ export function toAnswer(question: Question, { data, errors = [] }: FormattedExe
   }
   const { status, location } = api.outcome(route);
   if (status === 204) return { status, headers: {}, body: null };
-  const body = present(value, shape);
+  const presented = present(value, shape);
+  const body = Array.isArray(presented) ? { items: presented } : presented; // as a page has them
   const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8' };
   const id = location?.idPath.reduce<unknown>((inner, name) => (inner as Record<string, unknown> | null)?.[name], body);
   if (location && typeof id === 'string') headers['location'] = `${question.prefix}${location.route.path.replace('{id}', encodeURIComponent(id))}`;

@@ -1,4 +1,4 @@
-import { getNamedType, getNullableType, isEnumType } from 'graphql';
+import { getNamedType, getNullableType, isEnumType, isListType } from 'graphql';
 import type { RestApi } from './api.ts';
 import { Components, type JsonSchema } from './json-schema.ts';
 import { IDEMPOTENCY_KEY } from './request.ts';
@@ -122,6 +122,7 @@ function schemaOf({ type, isOrder }: Parameter, components: Components): JsonSch
 function describeAnswer(api: RestApi, route: Route, components: Components): Record<string, object> {
   const { status, location } = api.outcome(route);
   if (status === 204) return { 204: { description: 'Done.' } };
+  const schema = components.output(route.type);
   const isPage = route.query.some(({ name }) => name === 'after');
   const headers = {
     ...(location === null ? {} : { Location: { description: `Where to read ${status === 202 ? 'how far it is' : 'it'}.`, schema: { type: 'string' } } }),
@@ -131,7 +132,7 @@ function describeAnswer(api: RestApi, route: Route, components: Components): Rec
     [status]: {
       description: { 200: 'As asked for.', 201: 'Made.', 202: 'Accepted: durable, and under way.' }[status],
       ...(Object.keys(headers).length === 0 ? {} : { headers }),
-      content: { 'application/json': { schema: components.output(route.type) } },
+      content: { 'application/json': { schema: isListType(getNullableType(route.type)) ? { type: 'object', properties: { items: schema } } : schema } },
     },
   };
 }

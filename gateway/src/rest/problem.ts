@@ -59,7 +59,8 @@ export const toPartialProblem = (error: GraphQLFormattedError): PartialProblem =
   path: (error.path ?? [])
     .slice(1)
     .join('.')
-    .replaceAll(/\bedges\.(\d+)\.node\b/g, 'items.$1'),
+    .replaceAll(/\bedges\.(\d+)\.node\b/g, 'items.$1')
+    .replace(/^(?=\d+\b)/, 'items.'),
 });
 
 /** Headers that belong to an answer of this kind; those of rate limits come with every answer (tellRateLimits). */

@@ -51,6 +51,7 @@ describe('chosen', () => {
     ['vm', 'name.length', '"name.length" can\'t be chosen: "name" has no fields.'],
     ['vm', 'history.cpu', '"history.cpu" can\'t be chosen: "history" needs arguments; ask the graph for it.'],
     ['vm', '', '"" can\'t be chosen: there is no field "".'],
+    ['vm', `${'usage.inner.'.repeat(2_000)}cpu`, '"usage.inner.usage.inner.usage.inner" can\'t be chosen: a path has at most 6 names.'],
     ['vm', 'constructor', '"constructor" can\'t be chosen: there is no field "constructor".'],
     ['count', 'x', '"x" can\'t be chosen: there is nothing to choose from.'],
   ])('of %s, "%s" is refused', (field, fields, message) =>

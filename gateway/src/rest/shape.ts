@@ -34,6 +34,9 @@ interface Page {
 
 type OutputField = GraphQLField<unknown, unknown>;
 
+/** How many names a path may have: more than anyone needs, and less than the graph lets through with a page in each. */
+const LONGEST_PATH = 6;
+
 const PAGE_INFO = 'pageInfo { hasNextPage hasPreviousPage startCursor endCursor }';
 
 export function fieldsOf(type: GraphQLNamedType): OutputField[] {
@@ -114,7 +117,11 @@ export function chosenShape(type: GraphQLOutputType, text: string): Shape {
   if (isLeafType(named)) throw notThere(text, 'there is nothing to choose from');
   const node = connectionNode(type);
   const chosen = toFields([]);
-  for (const path of text.split(',')) add(chosen, node ?? named, path.trim().split('.'), path.trim());
+  for (const path of text.split(',')) {
+    const names = path.trim().split('.');
+    if (names.length > LONGEST_PATH) throw notThere(names.slice(0, LONGEST_PATH).join('.'), `a path has at most ${LONGEST_PATH} names`);
+    add(chosen, node ?? named, names, path.trim());
+  }
   return node === null ? chosen : page(type, chosen);
 }
 
