@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { ROLES } from '@novacron/contracts';
 import { dataDirectory } from '@novacron/local';
 import { z } from 'zod';
 import type { TracingSettings } from './tracing/start.ts';
@@ -47,9 +48,11 @@ export const VARIABLES = {
   NOVACRON_TLS_KEY: variable(z.string().startsWith('/').optional(), 'plain HTTP', "PEM file of that certificate's private key, not encrypted."),
   NOVACRON_HTTP_REDIRECT_PORT: variable(port.optional(), 'none', 'Port where plain HTTP is sent on to HTTPS, under the names that the certificate is for.'),
   NOVACRON_TRUSTED_PROXIES: variable(cidrs.default([]), 'none', 'CIDRs, separated by commas, of proxies in front of the gateway: what they say about a client in X-Forwarded-For is believed.'),
+  NOVACRON_INTROSPECTION: variable(z.enum(['all', 'authenticated', ...ROLES, 'none']).default('all'), 'all', 'Who may read the schema: all, authenticated, a role (platform_admin, tenant_admin, operator, viewer) or none.'),
   NOVACRON_LIMIT_LOGINS: variable(limit.default(5), '5', 'Attempts to sign in within a minute, for each address and for each account; 0: any number.'),
   NOVACRON_LIMIT_REGISTRATIONS: variable(limit.default(3), '3', 'Accounts that an address may register within a minute; 0: any number.'),
   NOVACRON_LIMIT_POINTS: variable(limit.default(6_000), '6000', 'Cost points within a minute, for each user, or address where nobody has signed in; a simple query costs 1. 0: any number.'),
+  NOVACRON_LIMIT_COST: variable(limit.default(5_000), '5000', 'Cost points of one operation, by its estimate; 0: any number.'),
   NOVACRON_LIMIT_CONNECTIONS: variable(limit.default(10), '10', 'WebSocket and event-stream connections of a user at once; 0: any number.'),
   NOVACRON_LIMIT_CONNECTIONS_PER_ADDRESS: variable(limit.default(1_000), '1000', 'The same of an address, where nobody has signed in yet; 0: any number.'),
   NOVACRON_LIMIT_SUBSCRIPTIONS: variable(limit.default(100), '100', 'Subscriptions of a connection at once; 0: any number.'),
@@ -168,6 +171,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env) {
         subscriptionsPerUser: values.NOVACRON_LIMIT_SUBSCRIPTIONS_PER_USER,
         subscriptionsPerTenant: values.NOVACRON_LIMIT_SUBSCRIPTIONS_PER_TENANT,
       },
+      maximumCost: values.NOVACRON_LIMIT_COST,
+      introspection: values.NOVACRON_INTROSPECTION,
       slowOperationMs: values.NOVACRON_SLOW_OPERATION_MS,
       metricsToken: values.NOVACRON_METRICS_TOKEN ?? null,
     },

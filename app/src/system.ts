@@ -184,6 +184,8 @@ async function openGateway(
     allowedOrigins: environment.gateway.allowedOrigins,
     rateLimits: environment.gateway.rateLimits,
     trustedProxies: environment.gateway.trustedProxies,
+    maximumCost: environment.gateway.maximumCost,
+    introspection: environment.gateway.introspection,
     requestTimeoutMs: environment.gateway.requestTimeoutMs,
     subgraphTimeoutMs: environment.subgraphs.timeoutMs,
     slowOperationMs: environment.gateway.slowOperationMs,

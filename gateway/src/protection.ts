@@ -1,13 +1,12 @@
-import { permissionsOf, ROLES, type RequestContext, type Viewer } from '@novacron/contracts';
+import { permissionsOf, type RequestContext, type Role, type Viewer } from '@novacron/contracts';
 import { DEFAULT_LIMITS, type Limits, type Principal, type Protection } from '@novacron/supergraph';
 
 /** Who may read the schema: a role is held in whatever tenant. */
-export const INTROSPECTION = ['all', 'authenticated', ...ROLES, 'none'] as const;
-export type Introspection = (typeof INTROSPECTION)[number];
+export type Introspection = 'all' | 'authenticated' | Role | 'none';
 
 export interface ProtectionOptions {
   documentLimits?: Partial<Limits>;
-  maximumCost?: number;
+  maximumCost?: number | undefined;
   introspection?: Introspection;
 }
 
