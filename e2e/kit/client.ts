@@ -41,23 +41,53 @@ const LOGIN = `mutation Login($input: LoginInput!) {
   login(input: $input) { accessToken refreshToken expiresAt user { id email } }
 }`;
 
+/** Sessions whose token is being refreshed. */
+const refreshing = new WeakMap<object, Promise<void>>();
+const REFRESH = 'mutation Refresh($refreshToken: String!) { refreshSession(refreshToken: $refreshToken) { accessToken refreshToken } }';
+
 /** The public graph, as one person sees it. */
 export class Graph {
   readonly url: string;
-  readonly token: string | null;
+  readonly #someone: { token: string; refreshToken?: string } | null;
 
-  constructor(url: string, token: string | null = null) {
+  constructor(url: string, someone: { token: string; refreshToken?: string } | null = null) {
     this.url = url;
-    this.token = token;
+    this.#someone = someone;
+  }
+
+  get token(): string | null {
+    return this.#someone?.token ?? null;
   }
 
   /** The same graph for someone else; null: for nobody. */
-  as(someone: { token: string } | null): Graph {
-    return new Graph(this.url, someone?.token ?? null);
+  as(someone: { token: string; refreshToken?: string } | null): Graph {
+    return new Graph(this.url, someone);
   }
 
-  /** What the gateway answers, whatever it is. Rejects when it can't be reached. */
+  /** What the gateway answers, whatever it is; whoever has signed in goes on when the token has expired. Rejects when it can't be reached. */
   async ask<Data = Loose>(query: string, variables: object = {}, headers: Record<string, string> = {}): Promise<Answer<Data>> {
+    const used = this.token;
+    const answer = await this.#send<Data>(query, variables, headers);
+    const hasExpired = answer.errors.some(({ message, extensions }) => extensions.code === 'UNAUTHENTICATED' && /access token has expired/.test(message));
+    const someone = this.#someone;
+    if (!hasExpired || someone?.refreshToken === undefined) return answer;
+    if (someone.token === used) await this.#refresh(someone, someone.refreshToken);
+    return this.#send(query, variables, headers);
+  }
+
+  /** Once for all who share the session: a refresh token that comes a second time ends it. */
+  #refresh(someone: object, refreshToken: string): Promise<void> {
+    const known = refreshing.get(someone);
+    if (known) return known;
+    const made = new Graph(this.url)
+      .run(REFRESH, { refreshToken })
+      .then(({ refreshSession }) => void Object.assign(someone, { token: refreshSession.accessToken, refreshToken: refreshSession.refreshToken }))
+      .finally(() => refreshing.delete(someone));
+    refreshing.set(someone, made);
+    return made;
+  }
+
+  async #send<Data>(query: string, variables: object, headers: Record<string, string>): Promise<Answer<Data>> {
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }), ...headers },
