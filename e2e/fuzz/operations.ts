@@ -50,9 +50,9 @@ function fitting(type: GraphQLInputType, depth: number, manner: Manner): fc.Arbi
   if (isEnumType(type)) return fc.constantFrom(...type.getValues().map(({ name }) => name));
   if (isInputObjectType(type)) {
     const fields = Object.values(type.getFields());
-    const chosen = fields.map((field) => {
-      const needed = isNonNullType(field.type);
-      const value = literal(field.type, depth + 1, manner).map((text) => `${field.name}: ${text}`);
+    const chosen = fields.map(({ name, type: inner }) => {
+      const needed = isNonNullType(inner);
+      const value = literal(inner, depth + 1, manner).map((text) => `${name}: ${text}`);
       return depth > 3 && !needed ? fc.constant(null) : needed && manner === 'tame' ? value : fc.option(value, { freq: needed ? 30 : 1 });
     });
     return fc.tuple(...chosen).map((texts) => `{ ${texts.filter((text) => text !== null).join(', ')} }`);
