@@ -1,6 +1,7 @@
 import { newId, type HostId } from '@novacron/core';
 import { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from '@novacron/contracts';
 import { eventually } from '@novacron/testkit';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UNLIMITED } from '../src/rate-limits/settings.ts';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
@@ -156,6 +157,29 @@ describe('what is wrong with a request', () => {
     expect(body).toMatchObject({ code: 'INTERNAL', detail: 'Something went wrong inside NovaCron.' });
     expect((await refused(403, 'GET', '/api/v1/refused')).body).toMatchObject({ code: 'QUOTA_EXCEEDED', field: 'vcpus' });
   });
+});
+
+it('answers whatever it is asked, and breaks at nothing', async () => {
+  const part = fc.oneof(fc.constantFrom('vms', 'hosts', 'start', 'plan', 'metrics', '..', '%2e%2e', '%', '{id}', '__proto__', ''), fc.string({ maxLength: 8 }).map(encodeURIComponent));
+  const name = fc.oneof(fc.constantFrom('first', 'after', 'fields', 'states', 'filter', 'orderBy', 'id', '__proto__'), fc.string({ maxLength: 8 }));
+  const request = fc.record({
+    method: fc.constantFrom('GET', 'POST', 'PUT', 'PATCH', 'DELETE'),
+    path: fc.array(part, { maxLength: 4 }).map((parts) => `/api/v1/${parts.join('/')}`),
+    query: fc.array(fc.tuple(name, fc.oneof(fc.constantFrom('-1', '1e99', 'id,,name', 'host.name', 'true'), fc.string({ unit: 'binary', maxLength: 20 }))), { maxLength: 3 }),
+    body: fc.oneof(fc.json(), fc.dictionary(fc.constantFrom('name', 'memory', 'input', 'id', 'constructor'), fc.jsonValue()).map((value) => JSON.stringify(value)), fc.string()),
+  });
+  await fc.assert(
+    fc.asyncProperty(request, async ({ method, path, query, body }) => {
+      const response = await fetch(`${fixture.gateway.url}${path}?${String(new URLSearchParams(query))}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: method === 'GET' ? null : body,
+      });
+      const text = await response.text();
+      expect([response.status < 500, text === '' || typeof JSON.parse(text)]).toEqual([true, text === '' || 'object']);
+    }),
+    { numRuns: 150 },
+  );
 });
 
 describe('limits', () => {
