@@ -1,4 +1,6 @@
 import { composeServices } from '@apollo/composition';
+import { operationFromDocument } from '@apollo/federation-internals';
+import { prettyFormatQueryPlan } from '@apollo/query-planner';
 import { parse, printSchema } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { InvalidSupergraph, loadSupergraph } from './supergraph.ts';
@@ -51,6 +53,15 @@ describe('a supergraph', () => {
     const { apiSchema, planning } = loadSupergraph(compose({ one, other }));
     expect(printSchema(apiSchema)).not.toContain('__requires_');
     expect(printSchema(planning.schema)).toContain('size__requires_0: Int');
+  });
+
+  it('is planned without the keys by which a subgraph can not be entered, where there is another', () => {
+    const one = `${link('"@key", "@external", "@requires"')}
+      type Query { a: A } type A @key(fields: "other", resolvable: false) @key(fields: "id") { id: ID! other: ID! name: String @external label: String @requires(fields: "name") }`;
+    const two = `${link('"@key"')} type A @key(fields: "id") @key(fields: "other") { id: ID! other: ID! name: String }`;
+    const { planning } = loadSupergraph(compose({ one, two }));
+    const plan = prettyFormatQueryPlan(planning.planner.buildQueryPlan(operationFromDocument(planning.api, parse('{ a { label } }'))));
+    expect(plan.replace(/\s+/g, ' ')).toContain('Fetch(service: "one") { { ... on A { __typename name id } } => { ... on A { label } } }');
   });
 
   it.each([

@@ -8,6 +8,7 @@ import { createAliasIsolation, type IsolatedDocument } from './client-aliases.ts
 import { createCostModel, type CostModel } from './cost/cost-model.ts';
 import type { SubgraphSource } from './data-source.ts';
 import { isolateRequiredArguments } from './required-arguments.ts';
+import { dropUnresolvableKeys } from './resolvable-keys.ts';
 
 /** A supergraph that can't be served; the message is for whoever runs the gateway, and says why. */
 export class InvalidSupergraph extends DomainError {
@@ -56,8 +57,10 @@ export function loadSupergraph(sdl: string): Supergraph {
     const api = composed.apiSchema();
     const apiSchema = api.toGraphQLJSSchema();
     const document = parse(sdl, { noLocation: true });
-    const isolated = isolateRequiredArguments(document);
-    const planned = isolated === null ? composed : Composed.build(isolated.document, { supportedFeatures: FEATURES });
+    const entered = dropUnresolvableKeys(document);
+    const isolated = isolateRequiredArguments(entered);
+    const plannable = isolated?.document ?? entered;
+    const planned = plannable === document ? composed : Composed.build(plannable, { supportedFeatures: FEATURES });
     return {
       sdl,
       hash: createHash('sha256').update(sdl).digest('hex'),
