@@ -1,16 +1,13 @@
-import type { Authenticator, ReceiveUpload, RequestContext } from '@novacron/contracts';
-import { newId } from '@novacron/core';
+import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
 import type { EventLog } from '@novacron/events';
-import { createSubscriptionEngine, createSubscriptionPlanner, InvalidSupergraph, openSupergraphFile, type Limits, type Presentation, type SubscriptionPlanner, type Supergraph } from '@novacron/supergraph';
-import { untraced } from '@novacron/telemetry';
+import { InvalidSupergraph, openSupergraphFile, type Limits, type Supergraph } from '@novacron/supergraph';
 import { routeUploads, stopServer, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { createPresentation, formatError } from './errors.ts';
 import { createEventHub } from './events/hub.ts';
 import { createSampleFeed } from './events/samples.ts';
-import { createEventsSchema, EVENTS_SUBGRAPH } from './events/schema.ts';
-import { STREAMS } from './events/streams.ts';
+import { EVENTS_SUBGRAPH } from './events/schema.ts';
 import { createGraph } from './graph.ts';
 import type { TlsFiles } from './http/certificate.ts';
 import { compressAnswers } from './http/compression.ts';
@@ -34,7 +31,7 @@ import { createRateLimits, type LimitedContext } from './rate-limits/rate-limits
 import type { RateLimitSettings } from './rate-limits/settings.ts';
 import { routeApi } from './rest/route-api.ts';
 import { protectSubgraphs } from './subgraph-protection.ts';
-import { rightsOf } from './subscriptions/rights.ts';
+import { openSubscriptions } from './subscriptions/open-subscriptions.ts';
 import { createSessions } from './subscriptions/sessions.ts';
 import { createSocketServer } from './subscriptions/socket-server.ts';
 import { measureSupergraph } from './supergraph-metrics.ts';
@@ -124,8 +121,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const limits = createRateLimits({ settings: options.rateLimits, redis, telemetry, logger });
     opened.defer(() => limits.close());
     const protection = createProtection(options);
+    const presentation = createPresentation(logger);
     const observer = createOperationObserver<LimitedContext>({ telemetry, slowOperationMs: options.slowOperationMs ?? SLOW_OPERATION_MS, isSignedIn: ({ viewer }) => viewer !== null, logger });
-    const graph = createGraph<LimitedContext>({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation: createPresentation(logger), observer, charging: chargeOperations, telemetry, protection, logger });
+    const graph = createGraph<LimitedContext>({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation, observer, charging: chargeOperations, telemetry, protection, logger });
     opened.defer(() => graph.close());
 
     const tls = options.tls ? await openTls(options.tls, telemetry.registry, logger) : null;
@@ -143,37 +141,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });
     routeMetrics(app, telemetry, options.metricsToken ?? null);
 
-    const plannerOf = (supergraph: Supergraph) =>
-      createSubscriptionPlanner({
-        supergraph,
-        dataSources: observer.sources(subgraphs.sources),
-        events: { name: EVENTS_SUBGRAPH, schema: createEventsSchema() },
-        presentation: untracedPresentation(createPresentation(logger)),
-        protection,
-        logger,
-      });
-    let planned = plannerOf(supergraphs.current);
-    const planner: SubscriptionPlanner<RequestContext> = {
-      get apiSchema() {
-        return planned.apiSchema;
-      },
-      plan: (...asked) => planned.plan(...asked),
-    };
-    const engine = createSubscriptionEngine({
-      hub,
-      history: events,
-      samples,
-      streams: STREAMS,
-      contextOf: (viewer) => ({ viewer, requestId: newId(), address: null, userAgent: null }),
-      rightsOf,
-      metrics: subscriptionMetrics(telemetry),
-    });
-    opened.defer(
-      supergraphs.onChange((supergraph) => {
-        planned = plannerOf(supergraph);
-        engine.replan(planned);
-      }),
-    );
+    const { planner, engine, close: stopFollowing } = openSubscriptions({ supergraphs, dataSources: observer.sources(subgraphs.sources), hub, history: events, samples, presentation, protection, telemetry, logger });
+    opened.defer(stopFollowing);
     const sessions = createSessions(hub);
     opened.defer(() => sessions.close());
     const eventStreams = routeEventStreams(app, { graph, limits, planner, engine, viewers, sessions, telemetry, logger });
@@ -195,12 +164,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     throw error;
   }
 }
-
-/** Events by the hundred a second, each for as long as anybody listens: no matter for traces. */
-const untracedPresentation = (presentation: Presentation<RequestContext>): Presentation<RequestContext> => ({
-  ...presentation,
-  inRequest: (context, run) => untraced(() => presentation.inRequest(context, run)),
-});
 
 function requireSources({ subgraphs }: Supergraph, dataSources: GatewayOptions['dataSources']): void {
   const missing = subgraphs.map(({ name }) => name).filter((name) => name !== EVENTS_SUBGRAPH && dataSources[name] === undefined);
