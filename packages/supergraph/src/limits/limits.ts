@@ -4,6 +4,8 @@ import { GraphQLError } from 'graphql';
 export interface Limits {
   /** Tokens: they bound a parser's time. */
   tokens: number;
+  /** Lines: each error counts them up to its place. */
+  lines: number;
   /** Brackets inside one another, in the document and in its variables: a parser's and a serializer's stack. */
   nesting: number;
   /** Fields inside one another. */
@@ -30,6 +32,7 @@ export interface Limits {
  */
 export const DEFAULT_LIMITS: Limits = {
   tokens: 10_000,
+  lines: 5_000,
   nesting: 100,
   depth: 30,
   fields: 2_000,

@@ -16,6 +16,9 @@ it.each([
 
 it.each([
   ['10,001 tokens', `{ ${'a '.repeat(9_999)} }`, 'more than 10000 tokens (limit "tokens")'],
+  ['5,001 lines', `${'\n'.repeat(5_000)}{ a }`, 'more than 5000 lines (limit "lines")'],
+  ['5,001 lines of text', `{ a(x: """${'\n'.repeat(5_000)}""") }`, 'more than 5000 lines'],
+  ['5,001 lines after the last word', `{ a }${'\r'.repeat(5_000)}`, 'more than 5000 lines'],
   ['fields inside one another', nested(4_000, '{ a ', '}'), 'more than 100 brackets deep (limit "nesting")'],
   ['lists inside one another', `{ a(x: ${nested(4_000, '[', ']')}) }`, 'more than 100 brackets deep'],
   ['objects inside one another', `{ a(x: ${nested(2_000, '{ x: ', '}')}) }`, 'more than 100 brackets deep'],

@@ -5,14 +5,16 @@ const OPENING: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_L, TokenKind.BR
 const CLOSING: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
 /**
- * Parses a document that is within the limits of tokens and nesting. These are counted before: the parser calls itself
+ * Parses a document that is within the limits of tokens, lines and nesting. These are counted before: the parser calls itself
  * for every bracket, and 5,000 of them overflow the stack. GRAPHQL_VALIDATION_FAILED; a syntax error has no code yet.
  */
 export function parseWithin(query: string, limits: Limits = DEFAULT_LIMITS, options: ParseOptions = {}): DocumentNode {
   const lexer = new Lexer(new Source(query));
   let tokens = 0;
   let open = 0;
-  for (let { kind } = lexer.advance(); kind !== TokenKind.EOF; { kind } = lexer.advance()) {
+  for (let { kind } = lexer.advance(); ; { kind } = lexer.advance()) {
+    if (lexer.line > limits.lines) throw beyondLimit('lines', `The document has more than ${limits.lines} lines`);
+    if (kind === TokenKind.EOF) break;
     if (++tokens > limits.tokens) throw beyondLimit('tokens', `The document has more than ${limits.tokens} tokens`);
     if (OPENING.has(kind) && ++open > limits.nesting) throw beyondLimit('nesting', `The document is more than ${limits.nesting} brackets deep`);
     if (CLOSING.has(kind)) open -= 1;
