@@ -18,6 +18,7 @@ const SDL = {
       vms(first: Int): [Vm!] @listSize(slicingArguments: ["first"])
       nodes: [Node!] @authenticated
       found: [Found!]
+      named(names: [String!]): String
       audit: String @guard(policies: [["auditor"]])
     }
     type Mutation { open: String start: Vm! @requiresScopes(scopes: [["vm:start"]]) }
@@ -119,6 +120,19 @@ describe('an operation is refused as a whole', () => {
     await expect(ask('{ opem }', stranger)).rejects.toMatchObject({ errors: [{ message: 'Cannot query field "opem" on type "Query".' }] });
     await expect(ask('{ opem }', signedIn())).rejects.toMatchObject({ errors: [{ message: expect.stringMatching(suggestion) }] });
     await expect(ask('{ vms(frist: 1) { id } }', stranger)).rejects.toMatchObject({ errors: [{ message: expect.not.stringMatching(suggestion) }] });
+  });
+
+  it('with no suggestion, however often a literal says the words of one', async () => {
+    const begun = performance.now();
+    await expect(ask(`{ vms(first: "${' Did you mean '.repeat(17_000)}") { id } }`, stranger)).rejects.toMatchObject({ errors: [{ message: expect.stringContaining('Int cannot represent') }] });
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+
+  it('with a few of the errors in its variables, however many there are', async () => {
+    const names = Array.from({ length: 80_000 }, () => ({}));
+    const { errors: faults, messages } = await ask('query ($names: [String!]) { named(names: $names) }', signedIn(), {}, { names });
+    expect(faults).toHaveLength(20);
+    expect(messages[0]).toMatch(/^Variable "\$names" got invalid value/);
   });
 
   it('with variables that would overflow a stack', async () => {
