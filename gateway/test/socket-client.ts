@@ -69,8 +69,7 @@ export class SocketClient {
     this.socket.send(JSON.stringify(message));
   }
 
-  subscribe(query: string, variables: object = {}): Received {
-    const id = String((this.#next += 1));
+  subscribe(query: string, variables: object = {}, id = String((this.#next += 1))): Received {
     const received = new Received();
     this.subscriptions.set(id, received);
     this.send({ id, type: 'subscribe', payload: { query, variables } });

@@ -7,7 +7,6 @@ import { userAgentOf } from '../user-agent.ts';
 import type { Authenticated } from '../viewers.ts';
 import type { Connected } from './sessions.ts';
 
-
 /** Close codes beside those of graphql-ws; its clients come back after each of them. */
 export const CLOSE = {
   goingAway: 1001,
@@ -18,6 +17,8 @@ export const CLOSE = {
   tryAgainLater: 1013,
   /** The session ended, the token expired or its user's roles changed. */
   forbidden: 4403,
+  /** graphql-ws: an id is used for a second operation before the first has ended. */
+  alreadyExists: 4409,
   /** The client reads too slowly. Not 4429: graphql-ws takes that for a fault of the client's and stays away. */
   tooSlow: 4290,
 } as const;
@@ -28,6 +29,8 @@ export const BUFFERED_LIMIT = 2 ** 20;
 const BUFFERED_LIMIT_OF_STRANGERS = 64 * 2 ** 10;
 /** How long a client may take to answer that it is closed. */
 export const CLOSING_MS = 2_000;
+/** Bytes of a reason that a close frame has room for; ws throws for a longer one. RFC 6455, section 5.5. */
+const REASON_LIMIT = 123;
 /** setTimeout takes no more: 24 days. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -38,6 +41,8 @@ export class Connection implements Connected {
   readonly userAgent: string | null;
   /** By the id that the client gave them. */
   readonly subscriptions = new Map<string, Pick<RunningSubscription, 'settled' | 'return'>>();
+  /** Ids of operations that have not ended; to complete one does not stop what is being prepared or executed. */
+  readonly underWay = new Set<string>();
   /** Answers to the last ping are awaited. */
   answered = true;
   viewer: Viewer | null = null;
@@ -124,7 +129,7 @@ export class Connection implements Connected {
     this.viewer = null;
     clearTimeout(this.#expiry);
     for (const subscription of this.subscriptions.values()) void subscription.return();
-    this.socket.close(code, reason);
+    this.socket.close(code, fitting(reason));
     this.#deadline = setTimeout(() => this.socket.terminate(), patienceMs);
   }
 
@@ -144,3 +149,6 @@ export class Connection implements Connected {
     clearTimeout(this.#deadline);
   }
 }
+
+/** The beginning of a reason: some repeat what the client has sent. */
+const fitting = (reason: string): string => reason.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(REASON_LIMIT)).read);

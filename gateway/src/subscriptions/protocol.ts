@@ -80,16 +80,25 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       if (payload === undefined || JSON.stringify(payload).length <= PING_LIMIT) return;
       connection.close(CLOSE.badRequest, 'A ping carries at most 1 kB'); // and the pong goes nowhere
     },
-    async onSubscribe({ extra: { connection }, subscriptions }, id, payload) {
+    async onSubscribe({ extra: { connection } }, id, payload) {
+      const { underWay } = connection;
+      // graphql-ws knows no more of what was completed, and would take its end for the end of the second one.
+      if (underWay.has(id)) {
+        connection.close(CLOSE.alreadyExists, `Subscriber for ${id} already exists`);
+        return [new GraphQLError('This id is in use.')]; // which goes nowhere
+      }
+      underWay.add(id);
       try {
-        limits.checkConnection(Object.keys(subscriptions).length);
+        limits.checkConnection(underWay.size);
         const { document, start: contextValue } = await prepare(connection, id, payload);
         return { schema: planner.apiSchema, document, operationName: payload.operationName ?? null, contextValue };
       } catch (thrown) {
+        underWay.delete(id); // onComplete comes after what has begun only
         telemetry.operations.inc({ type: 'subscription', outcome: 'error' });
         return toGraphQLErrors(thrown);
       }
     },
+    onComplete: ({ extra: { connection } }, id) => void connection.underWay.delete(id),
     subscribe: start,
     execute: start,
     // Formatted already: graphql-ws would call toJSON on each error.
