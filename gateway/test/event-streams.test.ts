@@ -147,6 +147,27 @@ describe('a query', () => {
   });
 });
 
+describe('a GET', () => {
+  const LOGIN = 'mutation { login(input: { email: "ann@example.test", password: "right" }) { accessToken } }';
+
+  it.each([true, false])('changes nothing, whoever sends it (signed in: %s)', async (isSignedIn) => {
+    fixture.world.fetches.length = 0;
+    const wire = await open(LOGIN, { as: isSignedIn ? token : null, method: 'GET' });
+    await ends(wire);
+    expect(wire.events[0]?.data).toMatchObject({ errors: [{ message: 'A GET only reads: send a mutation by POST.', extensions: { code: 'BAD_REQUEST' } }] });
+    expect(fixture.world.fetches).toEqual([]);
+  });
+
+  it('is refused that a page elsewhere could have made a browser send: an EventSource asks nobody', async () => {
+    const headers = { origin: 'https://elsewhere.example' };
+    const unasked = await open('{ __typename }', { as: null, method: 'GET', headers });
+    expect([unasked.status, JSON.parse(unasked.text)]).toMatchObject([400, { errors: [{ extensions: { code: 'BAD_REQUEST' } }] }]);
+    const asked = await open('{ __typename }', { method: 'GET', headers });
+    await ends(asked);
+    expect(asked.events[0]?.data).toEqual({ data: { __typename: 'Query' } });
+  });
+});
+
 describe('a stream ends', () => {
   it('with an error and for good when the session has ended', async () => {
     const { token: mine, viewer } = fixture.authority.signIn([['operator', fixture.tenant]]);

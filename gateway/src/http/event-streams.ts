@@ -2,6 +2,7 @@ import type { RequestContext, Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { InvalidDocument, type SubscriptionEngine, type SubscriptionPlanner } from '@novacron/supergraph';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { getOperationAST } from 'graphql';
 import Negotiator from 'negotiator';
 import type { Logger } from 'pino';
 import { formatError } from '../errors.ts';
@@ -14,10 +15,12 @@ import type { Sessions } from '../subscriptions/sessions.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { userAgentOf } from '../user-agent.ts';
 import type { Authenticated, Viewers } from '../viewers.ts';
+import { refuseUnasked } from './cross-site.ts';
 import { readBody, readSearch } from './graphql-parameters.ts';
 import { GRAPHQL_PATH } from './graphql.ts';
 import { ANSWER_TYPES, requireJson } from './media-types.ts';
 import { createAdmission } from './request-context.ts';
+import { RequestFault } from './request-fault.ts';
 
 const EVENT_STREAM = 'text/event-stream';
 /** How often a silent stream shows that it is there: proxies cut what is silent for a minute. */
@@ -49,6 +52,8 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
 
   app.addHook('preHandler', async (request, reply) => {
     if (request.routeOptions.url !== GRAPHQL_PATH || !wantsEvents(request.headers)) return;
+    // A token is asked for by the browser, too, before it is sent elsewhere.
+    if (request.method === 'GET' && request.headers.authorization === undefined) refuseUnasked(request.headers);
     const parameters = request.method === 'GET' ? readSearch(new URL(request.url, 'http://gateway').searchParams) : (requireJson(request.headers), readBody(request.body));
     const { authenticated, allowance } = await admit(request);
     const place = await limits.holdConnection({ viewer: authenticated?.viewer ?? null, address: request.ip });
@@ -100,6 +105,8 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
     const context: LimitedContext = { viewer, requestId: request.id, address: request.ip, userAgent: userAgentOf(request.headers), allowance };
     const planned = planner.plan(query, operationName, variables, context);
     if ('document' in planned) {
+      const isMutation = getOperationAST(planned.document, operationName)?.operation === 'mutation';
+      if (isMutation && request.method === 'GET') throw new RequestFault(405, 'A GET only reads: send a mutation by POST.');
       stream.next(await graph.answer({ query, operationName, variables }, context));
       return stream.complete();
     }
