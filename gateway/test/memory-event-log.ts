@@ -5,63 +5,64 @@ import type { EventLog, Follower } from '@novacron/events';
 /** An event log that forgets when the test ends: dense positions, retention, followers that never see a gap. */
 export class MemoryEventLog implements EventLog {
   readonly #events: EventRecord[] = [];
-  readonly #bells = new Set<() => void>();
-  /** Events up to here are past retention. */
+  readonly #followers = new Set<(event: EventRecord) => void>();
+  /** Events up to here are past retention, and not in #events. */
   #forgotten = 0;
   /** How many times it was read: a subscription that resumes reads. */
   reads = 0;
 
   append(event: NewEvent): EventRecord {
-    const record: EventRecord = { ...event, position: this.#events.length + 1, at: new Date().toISOString() };
+    const record: EventRecord = { ...event, position: this.#head + 1, at: new Date().toISOString() };
     this.#events.push(record);
-    for (const ring of this.#bells) ring();
+    for (const take of this.#followers) take(record);
     return record;
   }
 
   forgetUpTo(position: number): void {
-    this.#forgotten = position;
+    this.#forgotten += this.#events.splice(0, position - this.#forgotten).length;
   }
 
   async head(): Promise<number> {
-    return this.#events.length;
+    return this.#head;
+  }
+
+  get #head(): number {
+    return this.#forgotten + this.#events.length;
   }
 
   async read(after: number, limit: number): Promise<EventRecord[]> {
     this.reads += 1;
     await new Promise(setImmediate); // what is appended meanwhile must not get lost
     if (after < this.#forgotten) throw new DomainError('CURSOR_EXPIRED', 'This cursor is too old.', { field: 'after' });
-    return this.#events.slice(after, after + limit);
+    return this.#events.slice(after - this.#forgotten, after - this.#forgotten + limit);
   }
 
   follow(after: number, onEvent: (event: EventRecord) => void | Promise<void>): Follower {
     let position = after;
     let open = true;
     let running = Promise.resolve();
-    const isOpen = () => open;
-    const handOver = async () => {
-      for (let next = this.#events[position]; isOpen() && next !== undefined; next = this.#events[position]) {
-        await onEvent(next);
-        position = next.position;
-      }
+    const take = (event: EventRecord) => {
+      running = running.then(async () => {
+        if (!open) return;
+        await onEvent(event);
+        position = event.position;
+      });
     };
-    const ring = () => {
-      running = running.then(handOver);
-    };
-    this.#bells.add(ring);
-    ring();
+    for (const event of this.#events.slice(after - this.#forgotten)) take(event);
+    this.#followers.add(take);
     return {
       get position() {
         return position;
       },
       close: async () => {
         open = false;
-        this.#bells.delete(ring);
+        this.#followers.delete(take);
         await running;
       },
     };
   }
 
   async close(): Promise<void> {
-    this.#bells.clear();
+    this.#followers.clear();
   }
 }
