@@ -107,6 +107,7 @@ function vmsSubgraph(world: World): Subgraph {
       }),
       vms: t.field({
         type: [Vm],
+        nullable: true,
         description: 'All VMs.',
         args: { filter: t.arg({ type: filter, description: 'Which.' }) },
         resolve: (_root, _args, { viewer }) => [...world.vms.values()].filter((vm) => seesTenant(requireViewer(viewer), vm.tenantId)),
@@ -178,6 +179,7 @@ function vmsSubgraph(world: World): Subgraph {
     fields: (t) => ({
       createVm: t.field({
         type: 'ByteSize',
+        nullable: true,
         description: 'Answers the memory.',
         args: { input: t.arg({ type: CreateVmInput, required: true, description: 'The VM.' }) },
         resolve: (_root, { input }) => input.memory,
@@ -227,8 +229,8 @@ function identitySubgraph(world: World): Subgraph {
   builder.queryType({
     description: 'What can be asked.',
     fields: (t) => ({
-      me: t.string({ description: "The viewer's id.", resolve: (_root, _args, { viewer }) => requireViewer(viewer).userId }),
-      requestId: t.string({ authenticated: false, description: "The request's id.", resolve: (_root, _args, { requestId }) => requestId }),
+      me: t.string({ nullable: true, description: "The viewer's id.", resolve: (_root, _args, { viewer }) => requireViewer(viewer).userId }),
+      requestId: t.string({ nullable: true, authenticated: false, description: "The request's id.", resolve: (_root, _args, { requestId }) => requestId }),
     }),
   });
   builder.mutationType({

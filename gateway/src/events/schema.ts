@@ -62,7 +62,7 @@ const OWN_SDL = /* GraphQL */ `
     "When the change was made."
     at: DateTime!
     "The VM. Its name, state, desiredState and generation are those that this change committed; all else is read now."
-    vm: Vm @provides(fields: "name state desiredState generation")
+    vm: Vm! @provides(fields: "name state desiredState generation")
   }
 
   "A VM."

@@ -4,7 +4,6 @@ import FederationPlugin from '@pothos/plugin-federation';
 import type { Permission, RequestContext } from '@novacron/contracts';
 import ProtectionPlugin from './protection.ts';
 import { ByteSize, DateTime, Json } from './scalars.ts';
-import SeamsPlugin from './seams.ts';
 
 export interface SchemaTypes<Context extends RequestContext> {
   Context: Context;
@@ -21,11 +20,11 @@ export interface SchemaTypes<Context extends RequestContext> {
 /** The types that Pothos sees once it has filled in its own defaults. */
 export type ExtendedTypes<Context extends RequestContext> = PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes<Context>>;
 
-/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so or are seams, root fields for who has signed in, federation. */
+/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so, root fields for who has signed in, federation. */
 export function createBuilder<Context extends RequestContext>() {
   const builder = new SchemaBuilder<SchemaTypes<Context>>({
     // The last is asked first. Directives must come before federation, or @key silently vanishes.
-    plugins: [DirectivesPlugin, FederationPlugin, SeamsPlugin, ProtectionPlugin],
+    plugins: [DirectivesPlugin, FederationPlugin, ProtectionPlugin],
     defaultFieldNullability: false,
   });
   builder.addScalarType('ByteSize', ByteSize);
