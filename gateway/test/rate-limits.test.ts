@@ -22,9 +22,14 @@ let fixture: Fixture;
 /** Another one, on the same Redis. */
 let other: Gateway;
 const clients: SocketClient[] = [];
+/** What the VMs' service waits for. */
+let serviceFree = Promise.resolve();
 
 beforeAll(async () => {
-  fixture = await startGateway({ options: { rateLimits: LIMITS, trustedProxies: ['127.0.0.1/32'] } });
+  fixture = await startGateway({
+    options: { rateLimits: LIMITS, trustedProxies: ['127.0.0.1/32'] },
+    dataSources: ({ vms, ...sources }) => ({ ...sources, ...(vms && { vms: { ...vms, process: (request) => serviceFree.then(() => vms.process(request)) } }) }),
+  });
   other = await createGateway({ ...fixture.options, trustedProxies: [] });
 });
 afterAll(async () => {
@@ -107,6 +112,33 @@ describe('points', () => {
     const refused = await ask('query ($id: ID!) { vm(id: $id) { id host { name } } }', { token, variables: { id: { no: 'id' } } });
     expect(refused.codes).toEqual(['BAD_USER_INPUT']);
     expect((await ask('{ __typename }', { token })).header('ratelimit')).toMatch(/^"api";r=198;/);
+  });
+});
+
+describe('the estimate stays', () => {
+  const left = async (token: string) => Number(/r=(\d+)/.exec((await ask('{ __typename }', { token })).header('ratelimit') ?? '')?.[1]);
+  /** 10 VMs, as far as is known before. */
+  const QUERY = '{ vms { id host { name } } hosts(first: 1, after: "no cursor") { totalCount } }';
+
+  it('of what was asked for beside something that had to fail', async () => {
+    const token = signIn();
+    expect((await ask(QUERY, { token })).codes).toContain('BAD_USER_INPUT');
+    expect(await left(token)).toBeLessThan(180);
+  });
+
+  it('of a query whose client has not waited', async () => {
+    const token = signIn();
+    const gone = new AbortController();
+    const service = Promise.withResolvers<void>();
+    serviceFree = service.promise;
+    const body = JSON.stringify({ query: '{ vms { id host { name } } }' });
+    const asked = fetch(`${fixture.gateway.url}/graphql`, { method: 'POST', signal: gone.signal, headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body }).catch(() => null);
+    await eventually('it is under way', async () => (await fixture.metric('novacron_graphql_operations_in_flight')) === 1);
+    gone.abort();
+    expect(await asked).toBeNull();
+    await eventually('it is given up', async () => (await fixture.metric('novacron_graphql_operations_in_flight')) === 0);
+    service.resolve();
+    expect(await left(token)).toBeLessThan(180);
   });
 });
 
