@@ -28,7 +28,7 @@ let serviceFree = Promise.resolve();
 beforeAll(async () => {
   fixture = await startGateway({
     options: { rateLimits: LIMITS, trustedProxies: ['127.0.0.1/32'] },
-    dataSources: ({ vms, ...sources }) => ({ ...sources, ...(vms && { vms: { ...vms, process: (request) => serviceFree.then(() => vms.process(request)) } }) }),
+    dataSources: ({ vms, ...sources }) => ({ ...sources, ...(vms && { vms: { ...vms, process: (asked) => serviceFree.then(() => vms.process(asked)) } }) }),
   });
   other = await createGateway({ ...fixture.options, trustedProxies: [] });
 });
