@@ -6,8 +6,8 @@ import type { SubgraphRequest, SubgraphSource } from './data-source.ts';
 import { placeErrors } from './error-places.ts';
 import { askWith, ENTITIES, parseQuestion, type ParsedQuestion, type Question } from './question.ts';
 
-/** Plans make few distinct questions; this only bounds what a flood of odd ones can hold. */
-const KEPT_QUESTIONS = 1_000;
+/** Plans make few distinct questions; this bounds what a flood of odd ones can hold: in characters of their text, as in executor.ts. */
+const KEPT_CHARACTERS = 2 ** 20;
 
 /**
  * The same subgraphs, whose answers are what the supergraph's schema promises: what is not becomes null, each with an error
@@ -20,14 +20,14 @@ export const checkSources = <Context>(
 ): Record<string, SubgraphSource<Context>> => Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, checkSource(source, schema, logger)]));
 
 function checkSource<Context>(source: SubgraphSource<Context>, schema: GraphQLSchema, logger: Logger): SubgraphSource<Context> {
-  const questions = new LRUCache<string, ParsedQuestion>({ max: KEPT_QUESTIONS });
+  const questions = new LRUCache<string, ParsedQuestion>({ maxSize: KEPT_CHARACTERS });
 
   function questionOf({ query, operationName, variables = {} }: SubgraphRequest<Context>): Question {
     const key = `${operationName ?? ''}\n${query}`;
     let parsed = questions.get(key);
     if (parsed === undefined) {
       parsed = parseQuestion(query, operationName);
-      questions.set(key, parsed);
+      questions.set(key, parsed, { size: key.length });
     }
     return askWith(parsed, variables);
   }

@@ -2,6 +2,7 @@ import type { Subgraph } from '@novacron/contracts';
 import { failSpan, inSpan } from '@novacron/telemetry';
 import { SpanKind } from '@opentelemetry/api';
 import { execute, parse, validate, type DocumentNode, type ExecutionResult, type FormattedExecutionResult, type GraphQLError } from 'graphql';
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { SubgraphRequest } from './data-source.ts';
 import { formatSubgraphError, type ErrorOrigin } from './error-format.ts';
@@ -10,23 +11,24 @@ export type SubgraphExecutor = (request: SubgraphRequest) => Promise<FormattedEx
 
 type Prepared = { document: DocumentNode } | { errors: readonly GraphQLError[] };
 
-/** The gateway's plans make few distinct operations; this only bounds what a flood of odd ones can hold. */
-const CACHED_DOCUMENTS = 1_000;
+/**
+ * The gateway's plans make few distinct operations; this bounds what a flood of odd ones can hold: in characters of their text, since
+ * a client's literals are in it. What is parsed is some 50 times as large.
+ */
+const KEPT_CHARACTERS = 2 ** 20;
 
 /**
  * Runs operations against a subgraph in this process, whichever transport brought them. Never rejects: errors are
  * mapped once, here. Parsed and validated operations are kept.
  */
 export function createSubgraphExecutor(subgraph: Subgraph, logger: Logger): SubgraphExecutor {
-  const prepared = new Map<string, Prepared>();
+  const prepared = new LRUCache<string, Prepared>({ maxSize: KEPT_CHARACTERS });
 
   function prepare(query: string): Prepared {
     const known = prepared.get(query);
     if (known !== undefined) return known;
     const made = parseAndValidate(subgraph, query);
-    const [oldest] = prepared.size >= CACHED_DOCUMENTS ? prepared.keys() : [];
-    if (oldest !== undefined) prepared.delete(oldest);
-    prepared.set(query, made);
+    prepared.set(query, made, { size: query.length + 1 });
     return made;
   }
 

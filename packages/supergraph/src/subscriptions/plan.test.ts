@@ -68,3 +68,15 @@ it.each([
 ])('refuses %s before anything is planned', (_what, query, principal, code) => {
   expect(() => subscribe(query, principal)).toThrow(expect.objectContaining({ errors: [expect.objectContaining({ extensions: expect.objectContaining({ code }) })] }));
 });
+
+it('keeps no more of what strangers send than fits, however large each document is', () => {
+  const documentOf = (text: string) => {
+    const planned = planner.plan(`{ vm { id } } # ${text}`, null, {}, stranger);
+    return 'document' in planned ? planned.document : null;
+  };
+  const first = documentOf('');
+  for (let index = 0; index < 20; index += 1) documentOf(`${index}`.padEnd(1_000));
+  expect(documentOf('')).toBe(first);
+  for (let index = 0; index < 20; index += 1) documentOf(`${index}`.padEnd(60_000));
+  expect(documentOf('')).not.toBe(first);
+});

@@ -63,8 +63,8 @@ export interface SubscriptionPlanner<Context> {
   plan(query: string, operationName: string | null, variables: Variables, context: Context): Planned<Context>;
 }
 
-/** Clients use few distinct operations; this only bounds what a flood of odd ones can hold. */
-const CACHED_PLANS = 1_000;
+/** Clients use few distinct operations; this bounds what a flood of odd ones can hold: in characters of their text, as in executor.ts. */
+const KEPT_CHARACTERS = 2 ** 19;
 
 export interface SubscriptionPlannerOptions<Context> {
   supergraph: Supergraph;
@@ -81,8 +81,8 @@ export interface SubscriptionPlannerOptions<Context> {
 export function createSubscriptionPlanner<Context>({ supergraph, dataSources, events, presentation, protection, logger }: SubscriptionPlannerOptions<Context>): SubscriptionPlanner<Context> {
   const { apiSchema, planning } = supergraph;
   const screening = createScreening(supergraph, protection);
-  const documents = new LRUCache<string, { document: DocumentNode; operation: OperationDefinitionNode }>({ max: CACHED_PLANS });
-  const plans = new LRUCache<string, PlannedSubscription<Context>>({ max: CACHED_PLANS });
+  const documents = new LRUCache<string, { document: DocumentNode; operation: OperationDefinitionNode }>({ maxSize: KEPT_CHARACTERS });
+  const plans = new LRUCache<string, PlannedSubscription<Context>>({ maxSize: KEPT_CHARACTERS });
   const quiet = logger.child({ part: 'apollo' }, { level: 'warn' });
 
   const services: ServiceMap = Object.fromEntries(
@@ -150,14 +150,14 @@ export function createSubscriptionPlanner<Context>({ supergraph, dataSources, ev
     plan(query, operationName, variables, context) {
       const hash = createHash('sha256').update(`${operationName ?? ''}\n${query}`).digest('base64url');
       const { document, operation } = documents.get(hash) ?? screening.read(query, operationName, context);
-      documents.set(hash, { document, operation });
+      documents.set(hash, { document, operation }, { size: query.length });
       if (operation.operation !== 'subscription') return { document };
       screening.check(document, operation, variables, context);
       const permitted = screening.permit(document, operation, context);
       if (permitted.document === null) throw new InvalidDocument(permitted.complete({}, variables).errors ?? []);
       const key = `${hash}${permitted.key}`;
       const subscription = plans.get(key) ?? planSubscription({ key, query, operationName }, operation, permitted.document, permitted.complete);
-      plans.set(key, subscription);
+      plans.set(key, subscription, { size: query.length });
       return { subscription };
     },
   };
