@@ -156,6 +156,7 @@ describe('a client is sent away', () => {
     ['with a token that is no good', { type: 'auth', token: 'nope' }, 4403],
     ['that says what means nothing', { type: 'hello' }, 4400],
     ['that asks for what is not there', { type: 'auth', token: 'x', events: ['nope'] }, 4400],
+    ['that names too many ids', { type: 'auth', token: 'x', ids: Array.from({ length: 201 }, () => 'x') }, 4400],
     ['that says more than there is to say', { type: 'auth', token: 'x', more: 1 }, 4400],
     ['that sends more than 64 kB', { type: 'auth', token: 'x'.repeat(70_000) }, 1009],
   ])('%s', async (_what, message, code) => {

@@ -177,6 +177,14 @@ describe('a subscription', () => {
     expect(await client.subscribe(query, variables).code()).toBe(code);
   });
 
+  it.each(['subscription ($ids: [ID!]) { vmChanged(ids: $ids) { type } }', 'subscription ($ids: [ID!]) { vmMetrics(ids: $ids) { cpu } }'])('names two hundred objects at most: %s', async (query) => {
+    const client = await connect();
+    const tooMany = client.subscribe(query, { ids: Array.from({ length: 201 }, () => newId()) });
+    expect(await tooMany.code()).toBe('BAD_USER_INPUT');
+    expect(tooMany.error?.[0]).toMatchObject({ message: 'A subscription names at most 200 ids.', extensions: { field: 'ids' } });
+    await subscribed(() => client.subscribe(query, { ids: Array.from({ length: 200 }, () => newId()) }));
+  });
+
   it('can stand in a fragment', async () => {
     const vm = fixture.world.addVm(fixture.tenant, { name: 'deep' });
     const client = await connect();

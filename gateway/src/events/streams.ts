@@ -1,4 +1,5 @@
 import { can, isPlatformAdmin, requirePermission, type EventRecord, type Permission, type Viewer, type VmFacts } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
 import { encodeCursor, type EventStreamOf, type SampleStreamOf, type Streams } from '@novacron/supergraph';
 import type { Sample } from './samples.ts';
 
@@ -10,7 +11,15 @@ const admits =
   (viewer: Viewer | null): Viewer =>
     requirePermission(viewer, permission);
 
-const idsOf = (value: unknown): readonly string[] | null => (Array.isArray(value) ? value.map((id) => String(id).toLowerCase()) : null);
+/** Objects that one subscription names: each is listened to by itself. Whoever wants more hears of all. */
+export const IDS_AT_MOST = 200;
+
+function idsOf(value: unknown): readonly string[] | null {
+  if (!Array.isArray(value)) return null;
+  if (value.length > IDS_AT_MOST) throw new DomainError('BAD_USER_INPUT', `A subscription names at most ${IDS_AT_MOST} ids.`, { field: 'ids' });
+  return value.map((id) => String(id).toLowerCase());
+}
+
 const utc = (at: string): string => new Date(at).toISOString();
 
 /** An event of no tenant concerns the fleet itself. */

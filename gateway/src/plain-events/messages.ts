@@ -3,6 +3,7 @@ import { DomainError } from '@novacron/core';
 import { encodeCursor } from '@novacron/supergraph';
 import { z } from 'zod';
 import type { Sample } from '../events/samples.ts';
+import { IDS_AT_MOST } from '../events/streams.ts';
 
 /** What a client may hear of; "metrics" are samples of VMs and of hosts. */
 export const TOPICS = ['vm.changed', 'operation.changed', 'migration.changed', 'metrics'] as const;
@@ -10,7 +11,7 @@ export type Topic = (typeof TOPICS)[number];
 
 const choice = {
   events: z.array(z.enum(TOPICS)).nullish(),
-  ids: z.array(z.string().max(64)).nullish(),
+  ids: z.array(z.string().max(64)).max(IDS_AT_MOST).nullish(),
   after: z.string().max(64).nullish(),
 };
 

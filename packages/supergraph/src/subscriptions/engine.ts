@@ -117,6 +117,7 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
       if (stream === undefined) throw new DomainError('INTERNAL', `Nothing feeds ${field}.`);
       const viewer = stream.admit(stranger);
       const args = subscription.argumentsOf(variables);
+      stream.ids(args); // may refuse: now, and not when it begins
       const cursor = resume?.after ?? args['after'];
       const after = cursor == null ? null : decodeCursor(String(cursor));
       const key = groupKey(subscription, variables, viewer);

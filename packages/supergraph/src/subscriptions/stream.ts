@@ -6,7 +6,7 @@ export type StreamArguments = Readonly<Record<string, unknown>>;
 interface StreamOf<Item, Viewer> {
   /** Throws for who may subscribe to nothing of this kind: UNAUTHENTICATED, FORBIDDEN. */
   admit(viewer: Viewer | null): Viewer;
-  /** The objects asked for; null for all. */
+  /** The objects asked for; null for all. BAD_USER_INPUT for more than may be asked for. */
   ids(args: StreamArguments): readonly string[] | null;
   /** Whether this viewer is to hear of it. */
   shows(item: Item, args: StreamArguments, viewer: Viewer): boolean;
