@@ -97,6 +97,13 @@ describe('an estimate', () => {
     expect(estimate('query ($filter: Filter) { vms(first: 1, filter: $filter) { total } }', { filter: { text: 'x', unknown: {} } })).toBe(1 + 3 + 1 + 2);
   });
 
+  it('takes a variable for what was sent under its name, and for nothing else', () => {
+    const query = 'query ($first: Int) { vms(first: $first) { edges { node { id } } } }';
+    const sent = JSON.parse('{ "__proto__": { "first": 0 } }') as object;
+    expect(estimate(query, sent)).toBe(estimate(query));
+    expect(estimate(query, sent)).toBeGreaterThan(50);
+  });
+
   it('refuses a list that must be told its length', () => {
     expect(() => estimate('{ hosts { id } }')).toThrow('Say how long "hosts" may be by one of: first.');
     expect(() => estimate('{ vm { host { vms { total } } } }')).toThrow('Say how long "vms" may be');

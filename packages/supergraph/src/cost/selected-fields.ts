@@ -38,7 +38,7 @@ export interface SelectedFields {
 export function selectFields(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, given: Variables): SelectedFields {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const each of document.definitions) if (each.kind === Kind.FRAGMENT_DEFINITION) fragments.set(each.name.value, each);
-  const variables: Record<string, unknown> = {};
+  const variables = Object.create(null) as Record<string, unknown>; // a client may call one `__proto__`
   for (const { variable, defaultValue } of operation.variableDefinitions ?? []) if (defaultValue) variables[variable.name.value] = valueFromASTUntyped(defaultValue);
   Object.assign(variables, given);
 
