@@ -44,6 +44,8 @@ export { EVENTS_SUBGRAPH, eventsSdl } from './events/schema.ts';
 
 const REQUEST_TIMEOUT_MS = 15_000;
 const SLOW_OPERATION_MS = 1_000;
+/** Connections that may wait to be taken up, as far as the kernel lets them (net.core.somaxconn): all who subscribe come back at once after a restart. */
+const BACKLOG = 4_096;
 
 export interface GatewayOptions {
   /** The composed graph: gateway/supergraph.graphql. What the file holds later is served without a restart. */
@@ -152,7 +154,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => sockets.close());
     app.server.on('upgrade', sockets.upgrade);
 
-    await listening(app.listen({ host, port: options.port }), options.port, 'NOVACRON_PORT');
+    await listening(app.listen({ host, port: options.port, backlog: BACKLOG }), options.port, 'NOVACRON_PORT');
     const address = app.server.address();
     const port = typeof address === 'object' && address !== null ? address.port : options.port;
     const redirect = tls && options.redirectPort != null ? await openRedirect({ host, port: options.redirectPort, httpsPort: port, tls }) : null;

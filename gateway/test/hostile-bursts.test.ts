@@ -17,7 +17,7 @@ const sockets: Socket[] = [];
 const { active, change, closeAll, connect } = watchers(() => fixture);
 
 const holding = (source: DataSource): DataSource => ({
-  name: source.name,
+  ...source,
   async process(request) {
     await held;
     return source.process(request);
@@ -111,6 +111,7 @@ describe('over HTTP', () => {
     const socket = await sendRaw(fixture.gateway.port, request(NAMES, 'text/event-stream').repeat(50));
     sockets.push(socket);
     await eventually('the streams', async () => (await active()) === 50);
+    expect(await fixture.metric('novacron_event_streams_active')).toBe(50); // and none soon, see afterEach
   });
 
   it('answers that nobody reads are not asked for without end', async () => {
