@@ -1,4 +1,4 @@
-import { eventually, guest, startLibvirtHosts, testRun, type TestHost } from '@novacron/testkit';
+import { eventually, guest, startLibvirtHosts, type TestHost } from '@novacron/testkit';
 import { BenchClient, type NewVm } from './client.ts';
 import { importTestImage, type ImportedImage } from './image.ts';
 import { startProduct, type Product } from './product.ts';
@@ -38,8 +38,6 @@ const JOIN_MS = 30_000;
 export async function openLab(): Promise<Lab> {
   const opened = new AsyncDisposableStack();
   try {
-    const run = await testRun();
-    opened.defer(() => run.close());
     const image = await guest();
     const { hosts, stop } = await startLibvirtHosts(3);
     opened.defer(stop);

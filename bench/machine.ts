@@ -8,27 +8,39 @@ export interface Machine {
   cores: number;
   memoryGiB: number;
   node: string;
+  /** Most file descriptors that a process may have. */
+  openFiles: string;
+  loadBefore: number;
+  /** Null: no guest ran. */
+  hypervisor: Hypervisor | null;
+}
+
+export interface Hypervisor {
   libvirt: string;
   qemu: string;
   /** Guests are emulated: no KVM. */
   accelerated: boolean;
-  loadBefore: number;
 }
 
-/** What the lab stands on, and how busy it is before the first measurement. */
-export async function describeMachine({ host, client }: Lab): Promise<Machine> {
+/** What the bench stands on, and how busy it is before the first measurement. */
+export const describeMachine = (): Machine => ({
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+  openFiles: execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim(),
+  loadBefore: loadNow(),
+  hypervisor: null,
+});
+
+export async function describeHypervisor({ host, client }: Lab): Promise<Hypervisor> {
   const { hosts } = await client.ask<{ hosts: { edges: { node: { hypervisor: { accelerated: boolean } } }[] } }>(
     '{ hosts { edges { node { hypervisor { accelerated } } } } }',
   );
   return {
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
     libvirt: await host.virsh('--version'),
     qemu: /version (\S+)/.exec(execFileSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown',
     accelerated: hosts.edges[0]?.node.hypervisor.accelerated ?? false,
-    loadBefore: loadNow(),
   };
 }
 

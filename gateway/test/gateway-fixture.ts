@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { createGateway, type Gateway, type GatewayOptions } from '../src/gateway.ts';
 import { UNLIMITED } from '../src/rate-limits/settings.ts';
 import { MemoryEventLog } from './memory-event-log.ts';
-import { smallGraph, type World } from './small-graph.ts';
+import { smallGraph, type smallServices, type World } from './small-graph.ts';
 
 /** Who tokens stand for, as identity would say; counts how often it is asked. */
 export class FakeAuthority implements Authenticator {
@@ -77,11 +77,13 @@ export interface Changes {
   /** Other ways to the subgraphs than in process. */
   dataSources?: (sources: Record<string, DataSource>, subgraphs: Subgraph[], authority: FakeAuthority) => Promise<Record<string, DataSource>> | Record<string, DataSource>;
   options?: Partial<GatewayOptions>;
+  /** Services whose supergraph was composed before. */
+  graph?: ReturnType<typeof smallServices> & { supergraphSdl: string };
 }
 
 /** A gateway over the small graph, with a real Redis and an event log in memory. */
 export async function startGateway(changes: Changes = {}): Promise<Fixture> {
-  const { world, subgraphs, supergraphSdl } = smallGraph();
+  const { world, subgraphs, supergraphSdl } = changes.graph ?? smallGraph();
   const lines: Record<string, unknown>[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const redisServer = await startRedis();

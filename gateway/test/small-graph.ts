@@ -271,10 +271,15 @@ function counted(world: World, name: string, schema: Subgraph['schema']): Subgra
   };
 }
 
-/** Three services in miniature over one world, and the supergraph that they make together with events. */
-export function smallGraph() {
+/** Three services in miniature over one world. */
+export function smallServices() {
   const world = new World();
-  const subgraphs = [vmsSubgraph(world), identitySubgraph(world), monitoringSubgraph(world)];
+  return { world, subgraphs: [vmsSubgraph(world), identitySubgraph(world), monitoringSubgraph(world)] };
+}
+
+/** The same, and the supergraph that they make together with events. */
+export function smallGraph() {
+  const { world, subgraphs } = smallServices();
   const sdls = Object.fromEntries(subgraphs.map(({ name, schema }) => [name, printSubgraphSchema(schema)]));
   return { world, subgraphs, sdls, supergraphSdl: composeSupergraph({ ...sdls, events: eventsSdl() }) };
 }
