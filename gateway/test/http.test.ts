@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId, type TenantId } from '@novacron/core';
@@ -17,6 +18,19 @@ beforeAll(async () => {
   token = fixture.authority.signIn([['operator', fixture.tenant]]).token;
 });
 afterAll(() => fixture.close());
+
+/** The status of GET /health for who would go on in another protocol. */
+const offering = (protocol: string) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    const asked = request(`${fixture.gateway.url}/health`, { headers: { connection: 'Upgrade, HTTP2-Settings', upgrade: protocol, 'http2-settings': 'AAMAAABkAAQAAP__' } });
+    asked.on('response', (response) => resolve(response.resume().statusCode));
+    asked.on('error', reject);
+    asked.end();
+  });
+
+it('a client that offers HTTP/2, as some do with every request, is answered in HTTP/1.1', async () => {
+  expect(await offering('h2c')).toBe(200);
+});
 
 describe('a query', () => {
   it('is answered over all subgraphs', async () => {

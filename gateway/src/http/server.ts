@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:tls';
 import { DomainError } from '@novacron/core';
 import { limitRequestTime, SERVER_TIMEOUTS } from '@novacron/transport';
@@ -27,7 +28,7 @@ export interface HttpServerOptions {
 
 /** The HTTP server without routes: TLS, headers, request ids, limits, the other origins that may call, counts, and errors as JSON. */
 export function createHttpServer({ allowedOrigins, trustProxy, telemetry, logger, tls }: HttpServerOptions): FastifyInstance {
-  const http = { ...SERVER_TIMEOUTS.http, ServerResponse: responseWith(securityHeaders({ isEncrypted: tls !== null })) };
+  const http = { ...SERVER_TIMEOUTS.http, shouldUpgradeCallback: isWebSocket, ServerResponse: responseWith(securityHeaders({ isEncrypted: tls !== null })) };
   const app = fastify({
     logger: false,
     ...SERVER_TIMEOUTS,
@@ -69,6 +70,9 @@ export function createHttpServer({ allowedOrigins, trustProxy, telemetry, logger
     return reply.code(status).send({ errors: [formatError(error, logger, request.id)] });
   }
 }
+
+/** Whoever offers to go on in another protocol, as Java's client does with HTTP/2, is answered in this one. */
+const isWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === 'websocket';
 
 const REFUSALS: Readonly<Record<number, string>> = {
   400: 'The body is no JSON.',
