@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Viewer } from '@novacron/contracts';
-import type { RunningSubscription, Sink } from '@novacron/supergraph';
+import type { Message, RunningSubscription, Sink } from '@novacron/supergraph';
 import type { WebSocket } from 'ws';
 import type { Place } from '../rate-limits/places.ts';
 import { userAgentOf } from '../user-agent.ts';
@@ -109,14 +109,9 @@ export class Connection implements Connected {
     });
   }
 
-  /** Where one subscription's messages go, each in its envelope (graphql-transport-ws, "next"). */
+  /** Where one subscription's messages go. */
   sink(id: string): Sink {
-    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
-    return {
-      send: ({ payload }) => this.send(`${head}${payload}}`),
-      sendPatiently: ({ payload }) => this.sendPatiently(`${head}${payload}}`),
-      ended: () => this.subscriptions.delete(id),
-    };
+    return new SocketSink(this, id);
   }
 
   /**
@@ -152,3 +147,28 @@ export class Connection implements Connected {
 
 /** The beginning of a reason: some repeat what the client has sent. */
 const fitting = (reason: string): string => reason.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(REASON_LIMIT)).read);
+
+/** Puts each message into its envelope (graphql-transport-ws, "next"). */
+class SocketSink implements Sink {
+  readonly #connection: Connection;
+  readonly #id: string;
+  readonly #head: string;
+
+  constructor(connection: Connection, id: string) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+  }
+
+  send({ payload }: Message): void {
+    this.#connection.send(`${this.#head}${payload}}`);
+  }
+
+  sendPatiently({ payload }: Message): Promise<void> {
+    return this.#connection.sendPatiently(`${this.#head}${payload}}`);
+  }
+
+  ended(): void {
+    this.#connection.subscriptions.delete(this.#id);
+  }
+}

@@ -36,6 +36,9 @@ type Started = RunningSubscription | Promise<FormattedExecutionResult>;
 /** What graphql-ws runs, whether it calls it `subscribe` or `execute`: it finds out itself if it can be iterated. */
 const start = (args: ExecutionArgs) => (args.contextValue as () => Started)() as OperationResult; // see onSubscribe
 
+/** Here and not where it is used: graphql-ws keeps it as long as the subscription runs, and with it all that stands around it. */
+const giving = (running: RunningSubscription) => () => running;
+
 /** How graphql-ws serves a connection: it keeps the protocol, the engine and the graph do the work. */
 export function createProtocol(options: ProtocolOptions): ServerOptions<Record<string, unknown>, Extra> {
   const { graph, limits, planner, engine, hub, telemetry, logger } = options;
@@ -63,7 +66,7 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
     const running = subscribeInPlace(place, connection.sink(id), (sink) => engine.subscribe(subscription, variables ?? {}, viewer, sink));
     connection.subscriptions.set(id, running);
     telemetry.operations.inc({ type: 'subscription', outcome: 'ok' });
-    return { document: subscription.document, start: () => running };
+    return { document: subscription.document, start: giving(running) };
   }
 
   return {

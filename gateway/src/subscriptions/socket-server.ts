@@ -43,6 +43,9 @@ export interface SocketServer {
   close(): Promise<void>;
 }
 
+/** Here and not where it is used: the socket would keep the request that it came by. */
+const releaseWith = (socket: Duplex, place: Place): void => void socket.once('close', () => place.release());
+
 /** Accepts sockets, and closes them when their token, their session or their patience ends. */
 export function createSocketServer(options: SocketServerOptions): SocketServer {
   const { sessions, viewers, limits, telemetry, logger } = options;
@@ -104,7 +107,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     const address = clientAddress(request, options.trustProxy);
     try {
       const place = await limits.holdConnection({ viewer: null, address });
-      socket.once('close', () => place.release());
+      releaseWith(socket, place);
       if (socket.closed) place.release();
       else if (isClosing) refuseSocket(socket, 503);
       else server.handleUpgrade(request, socket, head, (ws) => accept(speak, ws, request, address, place));

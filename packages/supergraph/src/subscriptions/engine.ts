@@ -3,28 +3,13 @@ import { canonicalJson } from './canonical-json.ts';
 import { decodeCursor } from './cursor.ts';
 import { createEventGroup } from './event-group.ts';
 import type { EventHistory, EventHub, LoggedEvent, Measured, SampleFeed } from './feed.ts';
-import type { Group, GroupSubject, Member, Message } from './group.ts';
+import type { GroupSubject } from './group.ts';
 import type { SubscriptionMetrics } from './metrics.ts';
 import { InvalidDocument } from './document.ts';
 import type { PlannedSubscription, SubscriptionPlanner, Variables } from './plan.ts';
 import { createSampleGroup } from './sample-group.ts';
 import type { Streams } from './stream.ts';
-
-/** Where a subscription's messages go. */
-export interface Sink {
-  send(message: Message): void;
-  /** Resolves once it is on its way, or never will be. */
-  sendPatiently(message: Message): Promise<void>;
-  /** The subscription has ended, for whatever reason. */
-  ended(): void;
-}
-
-/** A running subscription, as graphql-ws drives it: it yields nothing, since messages go to the sink; it ends. */
-export interface RunningSubscription extends AsyncIterableIterator<never, undefined> {
-  /** Its client has been told everything up to here. */
-  readonly settled: number;
-  return(): Promise<IteratorReturnResult<undefined>>;
-}
+import { Subscription, type HeldGroup, type RunningSubscription, type Sink } from './subscription.ts';
 
 export interface SubscriptionEngine<Viewer, Context> {
   /**
@@ -61,13 +46,13 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
   options: EngineOptions<Event, Sample, Viewer, Context>,
 ): SubscriptionEngine<Viewer, Context> {
   const { hub, history, samples, streams, contextOf, rightsOf, metrics } = options;
-  const groups = new Map<string, { group: Group; subject: GroupSubject<Viewer, Context>; holders: number }>();
+  const groups = new Map<string, HeldGroup & { subject: GroupSubject<Viewer, Context>; holders: number }>();
 
-  function hold(key: string, subject: GroupSubject<Viewer, Context>): Group {
+  function hold(key: string, subject: GroupSubject<Viewer, Context>): HeldGroup {
     const known = groups.get(key);
     if (known !== undefined) {
       known.holders += 1;
-      return known.group;
+      return known;
     }
     const stream = streams[subject.subscription.field];
     if (stream === undefined) throw new DomainError('INTERNAL', `Nothing feeds ${subject.subscription.field}.`);
@@ -75,17 +60,19 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
       stream.source === 'events'
         ? createEventGroup({ subject, stream, hub, history, metrics })
         : createSampleGroup({ subject, stream, samples, hub });
-    groups.set(key, { group, subject, holders: 1 });
-    return group;
-  }
-
-  function release(key: string): void {
-    const held = groups.get(key);
-    if (held === undefined) return;
-    held.holders -= 1;
-    if (held.holders > 0) return;
-    groups.delete(key);
-    held.group.close();
+    const held = {
+      group,
+      subject,
+      holders: 1,
+      release(): void {
+        held.holders -= 1;
+        if (held.holders > 0) return;
+        groups.delete(key);
+        group.close();
+      },
+    };
+    groups.set(key, held);
+    return held;
   }
 
   /** Equal for subscriptions that get the same messages: same operation, same variables, same rights. */
@@ -122,62 +109,8 @@ export function createSubscriptionEngine<Event extends LoggedEvent, Sample exten
       const after = cursor == null ? null : decodeCursor(String(cursor));
       const key = groupKey(subscription, variables, viewer);
 
-      const end = Promise.withResolvers<IteratorReturnResult<undefined>>();
-      end.promise.catch(() => {}); // seen by whoever iterates, if anyone still does
-      let group: Group | null = null;
-      let ended = false;
-      let live = false;
-
-      function finish(settle: () => void): void {
-        if (ended) return;
-        ended = true;
-        if (group !== null) {
-          group.detach(member);
-          release(key);
-          metrics.ended(field);
-        }
-        sink.ended();
-        settle();
-      }
-      const count = () => metrics.delivered(field);
-      const member: Member = {
-        floor: hub.position,
-        get ended() {
-          return ended;
-        },
-        send(message) {
-          count();
-          sink.send(message);
-        },
-        async sendPatiently(message) {
-          if (ended) return;
-          count();
-          await sink.sendPatiently(message);
-        },
-        fail: (error) => finish(() => end.reject(error)),
-      };
-
-      return {
-        get settled() {
-          return live && group !== null ? Math.max(member.floor, group.settled) : member.floor;
-        },
-        [Symbol.asyncIterator]() {
-          return this;
-        },
-        next() {
-          if (group === null && !ended) {
-            group = hold(key, { subscription, variables, args, viewer, contextOf });
-            metrics.began(field);
-            group.attach(member, after).then(() => (live = true), member.fail);
-          }
-          return end.promise;
-        },
-        async return() {
-          const done = { done: true, value: undefined } as const;
-          finish(() => end.resolve(done));
-          return done;
-        },
-      };
+      const beginning = { hold: () => hold(key, { subscription, variables, args, viewer, contextOf }), after };
+      return new Subscription({ position: hub.position, field, sink, metrics, beginning });
     },
   };
 }
