@@ -5,12 +5,13 @@ import type { Load } from './load/figures.ts';
 import type { GatewayHandlers } from './load/gateway.ts';
 import { allTold, Publisher, warmUp } from './load/publish.ts';
 import { program, SUBSCRIPTION, type Scale } from './load/scale.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 const EVENTS = 20;
 
 /** One event for all clients at once: from commit until the last of them has it. */
 export async function measureBroadcast({ clients: count }: Scale): Promise<Load> {
-  await using gateway = startProcess<GatewayHandlers>(program('gateway'));
+  await using gateway = startProcess<GatewayHandlers>(program('gateway'), NODE_FLAGS);
   await using clients = startProcess<ClientHandlers>(program('clients'));
   const { url, authorization, vmIds } = await gateway.ask('start', { vms: 1, supergraphSdl: smallGraph().supergraphSdl });
   const publisher = new Publisher(vmIds, (change) => gateway.tell('publish', change));

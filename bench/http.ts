@@ -4,6 +4,7 @@ import type { GatewayHandlers } from './load/gateway.ts';
 import type { HttpClientHandlers } from './load/http-clients.ts';
 import { startProcess } from './load/processes.ts';
 import { program, type Scale } from './load/scale.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 const VMS = 20;
 /** Fields of two subgraphs. */
@@ -11,7 +12,7 @@ const QUERY = '{ vms { id name state host { name } createdBy { email } } }';
 
 /** Queries by a thousand clients at once: each asks again as soon as it is answered. */
 export async function measureHttp({ clients, seconds }: Scale): Promise<Load> {
-  await using gateway = startProcess<GatewayHandlers>(program('gateway'));
+  await using gateway = startProcess<GatewayHandlers>(program('gateway'), NODE_FLAGS);
   await using asking = startProcess<HttpClientHandlers>(program('http-clients'));
   const { url, authorization } = await gateway.ask('start', { vms: VMS, supergraphSdl: smallGraph().supergraphSdl });
   const questions = { url, authorization, clients: clients / 10, query: QUERY };

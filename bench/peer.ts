@@ -8,6 +8,7 @@ import { startProcess, type Child, type Handlers } from './load/processes.ts';
 import { Publisher, warmUp } from './load/publish.ts';
 import { CLIENTS_PER_TOPIC, eventsPerSecond, program, SUBSCRIPTION, type Scale } from './load/scale.ts';
 import type { SubgraphsHandlers } from './load/subgraphs.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 import { loaded, type Loaded } from './subscriptions.ts';
 
 export interface Sides {
@@ -33,13 +34,13 @@ export async function measurePeer({ clients: all, seconds }: Scale): Promise<Sid
   const count = all / 5;
   const perSecond = eventsPerSecond(count);
   await using opened = new AsyncDisposableStack();
-  const start = <Served extends Handlers>(file: string): Child<Served> => opened.use(startProcess<Served>(file));
+  const start = <Served extends Handlers>(file: string, flags: readonly string[] = []): Child<Served> => opened.use(startProcess<Served>(file, flags));
   const subgraphs = start<SubgraphsHandlers>(program('subgraphs'));
   const { urls, supergraphSdl, vmIds } = await subgraphs.ask('start', count / CLIENTS_PER_TOPIC);
 
-  const gateway = start<GatewayHandlers>(program('gateway'));
+  const gateway = start<GatewayHandlers>(program('gateway'), NODE_FLAGS);
   const { url, authorization } = await gateway.ask('start', { vms: 0, subgraphs: urls, supergraphSdl });
-  const hive = start<HiveHandlers>(join(PEER, 'gateway.mjs'));
+  const hive = start<HiveHandlers>(join(PEER, 'gateway.mjs'), NODE_FLAGS);
   const sides: Record<keyof Sides, Loaded> = {
     novacron: await side(gateway, new Publisher(vmIds, (change) => gateway.tell('publish', change)), url, authorization),
     hive: await side(hive, new Publisher(vmIds, (change) => subgraphs.tell('publish', change)), await hive.ask('start', { supergraphSdl }), null),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startChild, stopChild } from '@novacron/local';
 import { eventually, testRun } from '@novacron/testkit';
 import { UNREACHED_LIMITS } from '../e2e/kit/limits.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 /** NovaCron as `npm start` runs it: all roles in one process of its own, with its own durable PostgreSQL and Redis. */
 export interface Product {
@@ -35,7 +36,7 @@ export async function startProduct({ libvirtUri, bootDirectory }: ProductOptions
     ]);
   const child = await startChild({
     command: process.execPath,
-    args: [join(import.meta.dirname, '../app/src/main.ts')],
+    args: [...NODE_FLAGS, join(import.meta.dirname, '../app/src/main.ts')],
     pidFile,
     logFile,
     env: {

@@ -6,6 +6,7 @@ import { sharedNow, startProcess } from './load/processes.ts';
 import { Publisher } from './load/publish.ts';
 import { CLIENTS_PER_TOPIC, eventsPerSecond, program, type Scale } from './load/scale.ts';
 import type { VisitorHandlers } from './load/visitors.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 export interface Soak {
   load: Load;
@@ -21,7 +22,7 @@ const CATCH_UP_MS = 60_000;
 export async function measureSoak({ clients, minutes }: Scale): Promise<Soak> {
   const count = clients / 5;
   const perSecond = eventsPerSecond(count);
-  await using gateway = startProcess<GatewayHandlers>(program('gateway'), ['--expose-gc']);
+  await using gateway = startProcess<GatewayHandlers>(program('gateway'), [...NODE_FLAGS, '--expose-gc']);
   await using visitors = startProcess<VisitorHandlers>(program('visitors'));
   const { url, authorization, vmIds } = await gateway.ask('start', { vms: count / CLIENTS_PER_TOPIC, supergraphSdl: smallGraph().supergraphSdl });
   const publisher = new Publisher(vmIds, (change) => gateway.tell('publish', change));

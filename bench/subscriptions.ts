@@ -5,10 +5,11 @@ import type { GatewayHandlers } from './load/gateway.ts';
 import { startProcess, type Child, type Handlers } from './load/processes.ts';
 import { allTold, Publisher, warmUp } from './load/publish.ts';
 import { CLIENTS_PER_TOPIC, eventsPerSecond, program, SUBSCRIPTION, type Scale } from './load/scale.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 /** Changes of many VMs, each watched by ten clients: from commit until a client's handler is called, and what the gateway takes for it. */
 export async function measureSubscriptions({ clients: count, seconds }: Scale): Promise<Load> {
-  await using gateway = startProcess<GatewayHandlers>(program('gateway'));
+  await using gateway = startProcess<GatewayHandlers>(program('gateway'), NODE_FLAGS);
   await using clients = startProcess<ClientHandlers>(program('clients'));
   const { url, authorization, vmIds } = await gateway.ask('start', { vms: count / CLIENTS_PER_TOPIC, supergraphSdl: smallGraph().supergraphSdl });
   const publisher = new Publisher(vmIds, (change) => gateway.tell('publish', change));

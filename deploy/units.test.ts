@@ -8,7 +8,7 @@ import { readEnvironment, VARIABLES } from '../app/src/environment.ts';
 
 const ANALYZE = ['/usr/bin/systemd-analyze', '/bin/systemd-analyze'].find((path) => existsSync(path));
 const HOST = 'rack1';
-const PROGRAM = '/opt/novacron/node_modules/.bin/node app/src/main.ts';
+const PROGRAM = '/opt/novacron/node_modules/.bin/node --max-semi-space-size=16 app/src/main.ts';
 const root = join(import.meta.dirname, '..');
 
 /** Section -> directive -> its values, in order. */
