@@ -13,7 +13,10 @@ import {
   type GraphQLInputType,
   type GraphQLObjectType,
   type GraphQLSchema,
+  type OperationTypeNode,
 } from 'graphql';
+import type { KnownIds } from './known-ids.ts';
+import { odd, OFTEN_NEEDED, sensible, type Manner, type Position } from './strings.ts';
 
 /*
  * Operations over a schema, as somebody might write them who means no good or does not know better: most of them valid, with
@@ -21,39 +24,42 @@ import {
  */
 
 export interface FuzzedOperation {
+  /** The root field that it asks for. */
+  field: string;
   query: string;
   variables: Record<string, unknown>;
 }
 
-const NOBODY = '018f0000-0000-7000-8000-000000000000';
-
-/** What no parser of ours should stumble over. */
-const ODD_STRINGS = ['', ' ', 'null', '__proto__', 'constructor', "'; DROP TABLE vms.vm; --", '../../../etc/passwd', '\u0000', '\ud800', '%00', '${7*7}', '<script>', '🦀'.repeat(40), 'x'.repeat(5_000), NOBODY, '-1', '1e999', '10GiB', 'http://127.0.0.1:1/x', 'qemu+tcp://127.0.0.1:1/system'];
 const ODD_NUMBERS = ['0', '-1', '1', '2147483647', '2147483648', '-2147483649', '9007199254740993', '1e308', '1.5', '1e999'];
 
-/** How much of it is meant to go wrong. */
-export type Manner = 'tame' | 'wild';
+/** What operations are made from. */
+export interface Ingredients {
+  schema: GraphQLSchema;
+  manner: Manner;
+  ids: KnownIds;
+}
 
 const quoted = (text: string): string => JSON.stringify(text);
 
 /** A literal for a type: usually one that fits. */
-function literal(type: GraphQLInputType, depth: number, manner: Manner): fc.Arbitrary<string> {
-  if (isNonNullType(type)) return literal(type.ofType, depth, manner);
-  if (manner === 'tame') return fitting(type, depth, manner);
+function literal(type: GraphQLInputType, at: Position, depth: number, using: Ingredients): fc.Arbitrary<string> {
+  if (isNonNullType(type)) return literal(type.ofType, at, depth, using);
+  if (using.manner === 'tame') return fitting(type, at, depth, using);
   const rare = fc.constantFrom('null', '{}', '[]', '""', '-1', 'true', 'NOT_THERE', '{ __proto__: 1 }');
-  return fc.oneof({ weight: 12, arbitrary: fitting(type, depth, manner) }, { weight: 1, arbitrary: rare });
+  return fc.oneof({ weight: 12, arbitrary: fitting(type, at, depth, using) }, { weight: 1, arbitrary: rare });
 }
 
-function fitting(type: GraphQLInputType, depth: number, manner: Manner): fc.Arbitrary<string> {
-  if (isNonNullType(type)) return fitting(type.ofType, depth, manner);
-  if (isListType(type)) return fc.array(literal(type.ofType, depth + 1, manner), { maxLength: depth > 2 ? 0 : 3 }).map((items) => `[${items.join(', ')}]`);
+function fitting(type: GraphQLInputType, at: Position, depth: number, using: Ingredients): fc.Arbitrary<string> {
+  const { manner, ids } = using;
+  if (isNonNullType(type)) return fitting(type.ofType, at, depth, using);
+  if (isListType(type)) return fc.array(literal(type.ofType, at, depth + 1, using), { maxLength: depth > 2 ? 0 : 3 }).map((items) => `[${items.join(', ')}]`);
   if (isEnumType(type)) return fc.constantFrom(...type.getValues().map(({ name }) => name));
   if (isInputObjectType(type)) {
     const fields = Object.values(type.getFields());
     const chosen = fields.map(({ name, type: inner }) => {
       const needed = isNonNullType(inner);
-      const value = literal(inner, depth + 1, manner).map((text) => `${name}: ${text}`);
-      return depth > 3 && !needed ? fc.constant(null) : needed && manner === 'tame' ? value : fc.option(value, { freq: needed ? 30 : 1 });
+      const value = literal(inner, { ...at, name }, depth + 1, using).map((text) => `${name}: ${text}`);
+      return depth > 3 && !needed ? fc.constant(null) : needed && manner === 'tame' ? value : fc.option(value, { freq: needed ? 30 : OFTEN_NEEDED.has(name) ? 8 : 1 });
     });
     return fc.tuple(...chosen).map((texts) => `{ ${texts.filter((text) => text !== null).join(', ')} }`);
   }
@@ -65,26 +71,31 @@ function fitting(type: GraphQLInputType, depth: number, manner: Manner): fc.Arbi
     case 'Boolean':
       return fc.constantFrom('true', 'false');
     case 'ByteSize':
-      if (manner === 'tame') return fc.constantFrom('"1GiB"', '"64MiB"', '4096');
+      if (manner === 'tame') return fc.constantFrom('"64MiB"', '4194304');
       break;
     case 'DateTime':
       if (manner === 'tame') return fc.constantFrom('"2026-01-01T00:00:00Z"');
       break;
+    case 'JSON':
+      return fc.constantFrom('{}', '{ rack: "a" }', ...(manner === 'tame' ? [] : ['[[[]]]', '{ a: { b: [1, null] } }', '{ __proto__: { a: 1 } }']));
     default:
-      if (manner === 'tame') return fc.constantFrom(NOBODY, 'web', '').map(quoted);
+      if (manner === 'tame') return sensible(at, ids).map(quoted);
+      return fc.oneof(odd, sensible(at, ids)).map(quoted);
   }
-  return fc.oneof(fc.constantFrom(...ODD_STRINGS), fc.string({ maxLength: 20 })).map(quoted);
+  return odd.map(quoted);
 }
 
-const argumentsOf = (args: readonly GraphQLArgument[], manner: Manner): fc.Arbitrary<string> =>
+const argumentsOf = (args: readonly GraphQLArgument[], root: string, using: Ingredients): fc.Arbitrary<string> =>
   args.length === 0
     ? fc.constant('')
     : fc
         .tuple(
           ...args.map((arg) => {
-            const given = literal(arg.type, 0, manner).map((text) => `${arg.name}: ${text}`);
+            const given = literal(arg.type, { name: arg.name, field: root }, 0, using).map((text) => `${arg.name}: ${text}`);
             const needed = isNonNullType(arg.type);
-            return needed && manner === 'tame' ? given : fc.option(given, { freq: needed ? 30 : 1 });
+            if (needed && using.manner === 'tame') return given;
+            // Most pages are the first: a cursor that is none finds nothing.
+            return using.manner === 'tame' && (arg.name === 'after' || arg.name === 'before') ? fc.constant(null) : fc.option(given, { freq: needed ? 30 : 1 });
           }),
         )
         .map((texts) => texts.filter((text) => text !== null))
@@ -100,16 +111,16 @@ const DIRECTIVES: Readonly<Record<Manner, fc.Arbitrary<string>>> = {
   wild: fc.oneof({ weight: 12, arbitrary: fc.constant('') }, { weight: 1, arbitrary: fc.constantFrom(...GOOD_DIRECTIVES, ' @nope', ' @defer') }),
 };
 
-function field(schema: GraphQLSchema, of: GraphQLField<unknown, unknown>, depth: number, manner: Manner): fc.Arbitrary<string> {
+function field(of: GraphQLField<unknown, unknown>, depth: number, using: Ingredients): fc.Arbitrary<string> {
   const type = getNamedType(of.type);
-  const selection = isCompositeType(type) ? selections(schema, type, depth + 1, manner).map((text) => ` ${text}`) : fc.constant('');
-  return fc.tuple(ALIASES[manner], argumentsOf(of.args, manner), DIRECTIVES[manner], selection).map(([as, args, directives, inner]) => `${as}${of.name}${args}${directives}${inner}`);
+  const selection = isCompositeType(type) ? selections(type, depth + 1, using).map((text) => ` ${text}`) : fc.constant('');
+  return fc.tuple(ALIASES[using.manner], argumentsOf(of.args, of.name, using), DIRECTIVES[using.manner], selection).map(([as, args, directives, inner]) => `${as}${of.name}${args}${directives}${inner}`);
 }
 
-function selections(schema: GraphQLSchema, type: GraphQLCompositeType, depth: number, manner: Manner): fc.Arbitrary<string> {
+function selections(type: GraphQLCompositeType, depth: number, using: Ingredients): fc.Arbitrary<string> {
   if (isAbstractType(type)) {
-    const types = schema.getPossibleTypes(type);
-    return fc.constantFrom(...types).chain((one: GraphQLObjectType) => selections(schema, one, depth, manner).map((text) => `{ __typename ... on ${one.name} ${text} }`));
+    const types = using.schema.getPossibleTypes(type);
+    return fc.constantFrom(...types).chain((one: GraphQLObjectType) => selections(one, depth, using).map((text) => `{ __typename ... on ${one.name} ${text} }`));
   }
   const all = Object.values(type.getFields());
   const shallow = all.filter((each) => !isCompositeType(getNamedType(each.type)));
@@ -117,26 +128,24 @@ function selections(schema: GraphQLSchema, type: GraphQLCompositeType, depth: nu
   if (few.length === 0) return fc.constant('{ __typename }');
   return fc
     .uniqueArray(fc.constantFrom(...few), { minLength: 1, maxLength: 4 })
-    .chain((chosen) => fc.tuple(...chosen.map((each) => field(schema, each, depth, manner))))
+    .chain((chosen) => fc.tuple(...chosen.map((each) => field(each, depth, using))))
     .map((texts) => `{ ${texts.join(' ')} }`);
 }
 
-/** Queries and mutations, all but some root fields: those that would end the test, such as its own session. */
-export function fuzzedOperations(schema: GraphQLSchema, { leaveOut, manner }: { leaveOut: readonly string[]; manner: Manner }): fc.Arbitrary<FuzzedOperation> {
-  const roots = (['query', 'mutation'] as const).flatMap((kind) => {
-    const type = kind === 'query' ? schema.getQueryType() : schema.getMutationType();
-    return Object.values(type?.getFields() ?? {}).map((each) => ({ each, kind }));
-  });
+/** Operations of these kinds, all but some root fields: those that would end the test, such as its own session. */
+export function fuzzedOperations(using: Ingredients, kinds: readonly OperationTypeNode[], leaveOut: readonly string[]): fc.Arbitrary<FuzzedOperation> {
+  const roots = kinds.flatMap((kind) => Object.values(using.schema.getRootType(kind)?.getFields() ?? {}).map((each) => ({ each, kind })));
   return fc
     .constantFrom(...roots.filter(({ each }) => !leaveOut.includes(each.name)))
-    .chain(({ each, kind }) => field(schema, each, 0, manner).map((text) => ({ query: `${kind} Fuzz($flag: Boolean = false) { ${text} __typename @skip(if: $flag) }`, variables: {} })));
+    .chain(({ each, kind }) => field(each, 0, using).map((text) => ({ field: each.name, query: kind === 'subscription' ? `subscription Fuzz { ${text} }` : `${kind} Fuzz($flag: Boolean = false) { ${text} __typename @skip(if: $flag) }`, variables: {} })));
 }
 
 /** What is hardly GraphQL any more: a good operation with some of its characters changed. */
 export const mangledOperations = (operations: fc.Arbitrary<FuzzedOperation>): fc.Arbitrary<FuzzedOperation> =>
   fc
     .tuple(operations, fc.array(fc.tuple(fc.nat(2_000), fc.constantFrom('{', '}', '(', ')', '"', '...', '@', '$', '\\', '\n', '#', '\u0000', '&', 'fragment F on F { ...F }', '[')), { minLength: 1, maxLength: 4 }))
-    .map(([{ query, variables }, changes]) => ({
+    .map(([{ field: of, query, variables }, changes]) => ({
+      field: of,
       query: changes.reduce((text, [at, what]) => `${text.slice(0, at % text.length)}${what}${text.slice((at % text.length) + 1)}`, query),
       variables,
     }));
