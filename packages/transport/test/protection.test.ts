@@ -183,7 +183,7 @@ describe('a query', () => {
   });
 
   it('has no more time than its operation', async () => {
-    source = protect(plainSource(server.url), { ...SHORT, operationTimeoutMs: 400 });
+    source = protect(plainSource(server.url), { timeoutMs: 600, operationTimeoutMs: 850 });
     server.behave = () => {};
     const context = {};
     const begun = performance.now();
