@@ -90,7 +90,7 @@ export function createProtection<Context extends object>(options: ProtectionOpti
       /** One attempt, by the deadline. */
       async function attempt(request: SubgraphRequest<Context>, deadline: number): Promise<FormattedExecutionResult> {
         const remaining = deadline - performance.now();
-        if (remaining <= 0 || request.signal?.aborted) throw new SubgraphFailure('expired');
+        if (remaining < 1 || request.signal?.aborted) throw new SubgraphFailure('expired');
         // Others than the one request that tries it would otherwise wait until that one has ended.
         if (breaker.state === CircuitState.HalfOpen) throw new SubgraphFailure('open');
         return breaker.execute(() => inTime(source, request, { remaining, isWhole: remaining > timeoutMs / 2 }));
