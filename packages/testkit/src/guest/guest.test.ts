@@ -103,7 +103,7 @@ describe.runIf(process.getuid?.() === 0)('guests', () => {
         expect(await eventually('a lease for the second NIC', leases)).toBe(true);
         expect(await run('ping -c 1 -W 2 192.168.122.1')).toContain('1 packets received');
         await host.virsh('detach-device', 'agent', join(dir, 'nic.xml'));
-        await eventually('the end of the second NIC', async () => (await run('ls /sys/class/net /run')).match(/eth1/) === null);
+        await eventually('the end of the second NIC', async () => (await run('ls /sys/class/net /run')).match(/eth1/) === null, { timeoutMs: 40_000 });
       }
     });
 
