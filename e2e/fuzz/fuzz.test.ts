@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { ERROR_CODES } from '@novacron/core';
-import { eventually } from '@novacron/testkit';
+import { eventually, watchProcessFaults, type ProcessFaults } from '@novacron/testkit';
 import fc from 'fast-check';
 import { buildClientSchema, getIntrospectionQuery, OperationTypeNode, type GraphQLSchema, type IntrospectionQuery } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -43,8 +43,7 @@ let admin: Graph;
 let port: number;
 let schema: GraphQLSchema;
 let ids: KnownIds;
-const faults: unknown[] = [];
-const remember = (error: unknown) => void faults.push(error);
+let faults: ProcessFaults;
 
 beforeAll(async () => {
   system = await startEmbedded();
@@ -56,12 +55,10 @@ beforeAll(async () => {
   schema = buildClientSchema(await admin.run<IntrospectionQuery>(getIntrospectionQuery()));
   ids = new KnownIds(schema);
   for (const [name, value] of Object.entries(vmInput(system.guest)['kernel'] as Record<string, string>)) ids.learn(name, value);
-  process.prependListener('uncaughtException', remember);
-  process.prependListener('unhandledRejection', remember);
+  faults = watchProcessFaults();
 });
 afterAll(async () => {
-  process.removeListener('uncaughtException', remember);
-  process.removeListener('unhandledRejection', remember);
+  faults?.stop();
   await system?.close();
 });
 
@@ -69,7 +66,7 @@ const HELD = ['novacron_sockets_active', 'novacron_event_streams_active', 'novac
 
 /** Alive, and holding nothing of what has passed. */
 const isWell = async (): Promise<void> => {
-  expect(faults).toEqual([]);
+  expect(faults.seen).toEqual([]);
   expect((await fetch(`${admin.url}/health`)).status).toBe(200);
   expect(await admin.run('{ __typename }')).toEqual({ __typename: 'Query' });
   await eventually('the gateway to hold nothing', async () => {

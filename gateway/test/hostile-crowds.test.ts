@@ -1,20 +1,17 @@
+import { watchProcessFaults, type ProcessFaults } from '@novacron/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { LIMITS, withstand } from './siege.ts';
 
 let fixture: Fixture;
-/** What would have ended the process. */
-const faults: unknown[] = [];
-const remember = (error: unknown) => void faults.push(error);
+let faults: ProcessFaults;
 
 beforeAll(async () => {
   fixture = await startGateway({ options: { rateLimits: LIMITS } });
-  process.prependListener('uncaughtException', remember);
-  process.prependListener('unhandledRejection', remember);
+  faults = watchProcessFaults();
 });
 afterAll(async () => {
-  process.removeListener('uncaughtException', remember);
-  process.removeListener('unhandledRejection', remember);
+  faults?.stop();
   await fixture.close();
 });
 
@@ -24,5 +21,5 @@ it('others are served while a crowd of every kind is about, and nothing is left 
     frameGiant: 100, eventsFrameGiant: 100, messageInParts: 50, frameSqueezed: 100, headersWithoutEnd: 20, headersMany: 50, bodySqueezed: 100,
     pinging: 5, pipelining: 2, deaf: 5, streamDeaf: 5, eventsDeaf: 5, churning: 3,
   });
-  expect(faults).toEqual([]);
+  expect(faults.seen).toEqual([]);
 });

@@ -1,28 +1,24 @@
 import type { Socket } from 'node:net';
-import { eventually } from '@novacron/testkit';
+import { eventually, watchProcessFaults, type ProcessFaults } from '@novacron/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startGateway, type Fixture } from './gateway-fixture.ts';
 import { frame, readAll, sendRaw, UPGRADE } from './raw-socket.ts';
 
 let fixture: Fixture;
 const sockets: Socket[] = [];
-/** What would have ended the process. */
-const faults: unknown[] = [];
-const remember = (error: unknown) => void faults.push(error);
+let faults: ProcessFaults;
 
 beforeAll(async () => {
   fixture = await startGateway();
-  process.prependListener('uncaughtException', remember);
-  process.prependListener('unhandledRejection', remember);
+  faults = watchProcessFaults();
 });
 afterAll(async () => {
-  process.removeListener('uncaughtException', remember);
-  process.removeListener('unhandledRejection', remember);
+  faults?.stop();
   await fixture.close();
 });
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  const seen = faults.splice(0);
+  const seen = faults.seen.splice(0);
   if (seen.length > 0) throw new AggregateError(seen, 'the process would have ended');
 });
 

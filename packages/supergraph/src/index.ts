@@ -1,7 +1,5 @@
 export { toApolloDataSource } from './apollo-data-source.ts';
 export type { Principal } from './authorization/principal.ts';
-export { checkSources } from './checked-source.ts';
-export { createCostModel, type CostModel } from './cost/cost-model.ts';
 export type { SubgraphRequest, SubgraphSource } from './data-source.ts';
 export { createExecutor, type Executor, type ExecutorOptions, type PreparedOperation } from './executor.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
@@ -19,4 +17,4 @@ export type { EventStreamOf, SampleStreamOf, StreamArguments, Streams } from './
 export type { RunningSubscription, Sink } from './subscriptions/subscription.ts';
 export { InvalidSupergraph, loadSupergraph, type Supergraph } from './supergraph.ts';
 export { openSupergraphFile, type SupergraphFile, type SupergraphFileOptions, type SupergraphState } from './supergraph-file.ts';
-export { fixedSupergraph, type SupergraphSource } from './supergraph-source.ts';
+export type { SupergraphSource } from './supergraph-source.ts';

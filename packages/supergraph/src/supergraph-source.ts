@@ -6,6 +6,3 @@ export interface SupergraphSource {
   /** Calls the listener with each later one, once it is `current`; the answer ends that. */
   onChange(listener: (supergraph: Supergraph) => void): () => void;
 }
-
-/** A supergraph that stays as it is. */
-export const fixedSupergraph = (supergraph: Supergraph): SupergraphSource => ({ current: supergraph, onChange: () => () => {} });

@@ -12,3 +12,4 @@ export { startPostgres, type TestDatabase, type TestPostgres } from './postgres.
 export { startRedis, type TestRedis } from './redis.ts';
 export { testRun, type TestRun } from './run.ts';
 export { json, startWaywardServer, type Behaviour, type WaywardServer } from './wayward-server.ts';
+export { watchProcessFaults, type ProcessFaults } from './process-faults.ts';
