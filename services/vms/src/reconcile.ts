@@ -62,14 +62,14 @@ export function startReconciler(options: { database: Database; domains: HostDoma
     }
   };
 
-  /** Again and again while the database is in trouble: what was seen is not seen a second time by itself. */
+  /** Again and again while the database is in trouble or the row in use: what was seen is not seen a second time by itself. */
   async function untilWritten<T>(write: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await write();
       } catch (error) {
         if (!isPassing(error) || !agent.connected || closing.signal.aborted) throw error;
-        await delay(Math.min(2_000, 100 * 2 ** attempt), undefined, { signal: closing.signal }).catch(() => undefined);
+        await delay(Math.min(2_000, 20 * 2 ** attempt), undefined, { signal: closing.signal }).catch(() => undefined);
       }
     }
   }

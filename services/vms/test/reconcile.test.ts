@@ -4,7 +4,7 @@ import type { HostId, VmId } from '@novacron/core';
 import { eventually } from '@novacron/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../src/database.ts';
-import { recordObservation } from '../src/store/vm-changes.ts';
+import { lockVm, recordObservation } from '../src/store/vm-changes.ts';
 import { doVerb, makeVm, startVms, viewerWith, type Loose, type TestVms } from './vms.ts';
 import { startWitness, type Witness } from './witness.ts';
 
@@ -181,6 +181,22 @@ describe('the newer word counts', () => {
     expect(await vms.row(vmId)).toEqual(before);
     await report({ epoch, seq: seq + 1 });
     expect(await vms.row(vmId)).toMatchObject({ state: 'RUNNING', observed_seq: String(seq + 1) });
+    await database.$disconnect();
+    await doVerb(vms, operator, 'deleteVm', vmId);
+  });
+
+  it('an observation does not wait for whoever changes the VM: it comes back, and is recorded then', async () => {
+    const vmId = (await make(false)) as VmId; // an id of ours
+    const hostId = vms.hostIds.get('hv1')!; // it is there
+    const { observed_epoch: epoch, observed_seq: seq } = await vms.row(vmId);
+    const database = openDatabase(vms.databaseUrl);
+    const report = () => recordObservation(database, hostId, vmId, { observed: 'RUNNING', reason: null, epoch: Number(epoch), seq: Number(seq) + 1 });
+    await database.$transaction(async (tx) => {
+      await lockVm(tx, vmId);
+      await expect(report()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      await virsh('start', vmId); // its event is seen meanwhile
+    });
+    await becomes(vmId, 'RUNNING');
     await database.$disconnect();
     await doVerb(vms, operator, 'deleteVm', vmId);
   });

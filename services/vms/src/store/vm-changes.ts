@@ -83,12 +83,24 @@ function changeByObservation(vm: VmRow, seen: Observation): Change | null {
 }
 
 /**
+ * The same for who can come back later: a row that someone is changing is not waited for. Those who would wait hold a
+ * connection each, and the changes that they wait for may need one. UNAVAILABLE when someone is.
+ */
+async function findFreeVm(tx: Tx, id: VmId): Promise<VmRow | null> {
+  const [vm] = await tx.$queryRaw<VmRow[]>`SELECT ${COLUMNS} FROM vm WHERE id = ${id}::uuid FOR UPDATE SKIP LOCKED`;
+  if (vm) return vm.deletedAt ? null : vm;
+  if (await tx.vm.findFirst({ where: { id, deletedAt: null }, select: { id: true } })) throw new DomainError('UNAVAILABLE', 'The VM is being changed just now.');
+  return null;
+}
+
+/**
  * A host's agent reports what it saw. Nothing is undone: a difference from what was asked for is told as drift. Only the
- * agent of the VM's own host is heard: the order of observations is that of one host.
+ * agent of the VM's own host is heard: the order of observations is that of one host. UNAVAILABLE while someone is
+ * changing the VM: look again then.
  */
 export async function recordObservation(database: Database, hostId: HostId, vmId: VmId, seen: Observation): Promise<void> {
   await database.$transaction(async (tx) => {
-    const vm = await findLockedVm(tx, vmId);
+    const vm = await findFreeVm(tx, vmId);
     if (vm?.hostId !== hostId) return;
     // While it is being made, a domain is missing because it is not there yet.
     const expected = seen.observed === 'MISSING' && vm.operationVerb === 'create';
