@@ -15,6 +15,7 @@ import { createStorageService, type StorageService } from '@novacron/service-sto
 import { createVmsService, type VmsService } from '@novacron/service-vms';
 import { loadOrCreateMasterKey } from '@novacron/secrets';
 import type { Role } from './arguments.ts';
+import type { Environment } from './environment.ts';
 import type { SystemOptions } from './system.ts';
 
 /** Every subgraph that is a service's; the gateway has one more of its own. */
@@ -111,9 +112,9 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   return { identity: identity?.service ?? null, administrator: identity?.administrator ?? null, vms, uploads: storage?.uploads ?? null, subgraphs, attach, redis };
 }
 
-async function openIdentity({ environment, logger, login, opened }: ServicesOptions): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {
+async function openIdentity({ environment, redisUrl, logger, login, opened }: ServicesOptions): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {
   const masterKey = await loadOrCreateMasterKey(environment.keys.master);
-  const service = createIdentityService({ databaseUrl: login('identity'), masterKey, logger, bootstrap: environment.administrator });
+  const service = createIdentityService({ databaseUrl: login('identity'), masterKey, redis: redisOptions(redisUrl), logger, bootstrap: environment.administrator, mail: { ...environment.mail, publicUrl: environment.mail.publicUrl ?? gatewayUrl(environment) } });
   opened.defer(() => service.close());
   const administrator = await service.bootstrap();
   const rotation = setInterval(() => {
@@ -121,4 +122,9 @@ async function openIdentity({ environment, logger, login, opened }: ServicesOpti
   }, HOUR_MS);
   opened.defer(() => clearInterval(rotation));
   return { service, administrator };
+}
+
+/** Where the gateway is, unless its address is another one for people: as it listens. */
+function gatewayUrl({ gateway: { host, port, tls } }: Environment): string {
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

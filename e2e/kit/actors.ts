@@ -1,6 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { RequestContext } from '@novacron/contracts';
+import { redisOptions } from '@novacron/local';
 import { createIdentityService } from '@novacron/service-identity';
 import { createInProcessDataSource } from '@novacron/transport';
 import type { Embedded } from './embedded.ts';
@@ -15,11 +16,12 @@ export function forge(token: string): string {
 }
 
 /** A token that our own key has signed, in a session that is open, an hour ago: its time is over. */
-export async function expiredToken({ databaseUrl, environment, logger }: Embedded): Promise<string> {
+export async function expiredToken({ databaseUrl, redisUrl, environment, logger }: Embedded): Promise<string> {
   const identity = createIdentityService({
     databaseUrl,
     masterKey: await readFile(environment.keys.master),
     bootstrap: ADMIN,
+    redis: redisOptions(redisUrl),
     clock: () => new Date(Date.now() - 60 * 60_000),
   });
   try {

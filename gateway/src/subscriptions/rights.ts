@@ -8,8 +8,8 @@ import type { Viewer } from '@novacron/contracts';
 const ANSWERS_BY_ROLE: ReadonlySet<string> = new Set(['vms', 'operations', 'monitoring']);
 
 /** Equal for viewers whom these subgraphs answer alike. */
-export function rightsOf(viewer: Viewer, services: ReadonlySet<string>): { roles: string[]; sessionId: string | null } {
+export function rightsOf(viewer: Viewer, services: ReadonlySet<string>): { roles: string[]; scopes: string[] | null; sessionId: string | null } {
   const roles = viewer.roles.map(({ role, tenantId }) => `${role}@${tenantId}`).toSorted();
   const byViewer = [...services].some((service) => !ANSWERS_BY_ROLE.has(service));
-  return { roles: [...new Set(roles)], sessionId: byViewer ? viewer.sessionId : null };
+  return { roles: [...new Set(roles)], scopes: viewer.scopes?.toSorted() ?? null, sessionId: byViewer ? viewer.sessionId : null };
 }

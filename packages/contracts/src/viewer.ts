@@ -4,12 +4,13 @@ import { DomainError, parseId, type SessionId, type TenantId, type UserId } from
  * Who may do what. A role is held in a tenant; `platform_admin` reaches every tenant and the fleet
  * itself. One table: a new permission stops compiling until every role has said yes or no.
  */
-export const ROLES = ['platform_admin', 'tenant_admin', 'operator', 'viewer'] as const;
+export const ROLES = ['platform_admin', 'tenant_admin', 'operator', 'auditor', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
-const everyone = ['platform_admin', 'tenant_admin', 'operator', 'viewer'] as const;
+const everyone = ['platform_admin', 'tenant_admin', 'operator', 'auditor', 'viewer'] as const;
 const operators = ['platform_admin', 'tenant_admin', 'operator'] as const;
 const tenantAdmins = ['platform_admin', 'tenant_admin'] as const;
+const auditors = ['platform_admin', 'tenant_admin', 'auditor'] as const;
 const platformAdmins = ['platform_admin'] as const;
 
 /** Permission -> the roles that grant it. The word after the colon is the verb of the mutation. */
@@ -51,9 +52,26 @@ export const PERMISSIONS = {
   'operation:cancel': operators,
   'tenant:read': everyone,
   'tenant:create': platformAdmins,
-  'user:read': tenantAdmins,
+  'tenant:update': platformAdmins,
+  'user:read': auditors,
   'user:create': tenantAdmins,
+  'user:invite': tenantAdmins,
+  'user:update': tenantAdmins,
+  'user:deactivate': tenantAdmins,
+  'user:delete': platformAdmins,
   'role:assign': tenantAdmins,
+  'session:revoke': tenantAdmins,
+  'second_factor:require': tenantAdmins,
+  'second_factor:reset': tenantAdmins,
+  'service_account:create': tenantAdmins,
+  'service_account:delete': tenantAdmins,
+  'api_token:revoke': tenantAdmins,
+  'audit:read': auditors,
+  'security:read': auditors,
+  'settings:read': platformAdmins,
+  'settings:update': platformAdmins,
+  'mail:read': platformAdmins,
+  'mail:retry': platformAdmins,
   'host:read': platformAdmins,
   'host:register': platformAdmins,
   'host:maintain': platformAdmins,
@@ -66,11 +84,19 @@ export interface RoleAssignment {
   tenantId: TenantId;
 }
 
+/** What somebody has to do before it may do anything else: it has no roles until then. */
+export type Debt = 'second_factor' | 'new_password';
+
 /** Who is asking, as the gateway has verified it. Carried to every subgraph, trusted from nobody else. */
 export interface Viewer {
   userId: UserId;
+  /** Its session; the id of the token where a program asks with one. */
   sessionId: SessionId;
   roles: readonly RoleAssignment[];
+  /** What an API token was made for: of what its roles allow, nothing else. Absent for whoever has signed in. */
+  scopes?: readonly Permission[];
+  /** Why it has no roles. */
+  owes?: Debt;
 }
 
 /** What travels with every request to a subgraph. `viewer` is null for someone not signed in. */
@@ -86,13 +112,15 @@ export interface RequestContext {
 const grants = (role: Role, permission: Permission): boolean =>
   (PERMISSIONS[permission] as readonly Role[]).includes(role);
 
+const isInScope = ({ scopes }: Viewer, permission: Permission): boolean => scopes === undefined || scopes.includes(permission);
+
 /** True for who administers the platform: every tenant, every host. */
 export const isPlatformAdmin = (viewer: Viewer | null): boolean =>
   viewer?.roles.some((held) => held.role === 'platform_admin') ?? false;
 
 /** May the viewer do this in that tenant? Without a tenant: anywhere at all. */
 export function can(viewer: Viewer | null, permission: Permission, tenantId?: string): boolean {
-  if (viewer === null) return false;
+  if (viewer === null || !isInScope(viewer, permission)) return false;
   return viewer.roles.some(
     (held) =>
       grants(held.role, permission) &&
@@ -106,10 +134,15 @@ export const permissionsOf = (viewer: Viewer): Permission[] =>
 
 /** The tenants in which the viewer holds the permission; 'all' for a platform administrator. */
 export function tenantsWith(viewer: Viewer | null, permission: Permission): TenantId[] | 'all' {
-  if (viewer === null) return [];
+  if (viewer === null || !isInScope(viewer, permission)) return [];
   if (isPlatformAdmin(viewer)) return 'all';
   return [...new Set(viewer.roles.filter((held) => grants(held.role, permission)).map((held) => held.tenantId))];
 }
+
+const OWED: Record<Debt, string> = {
+  second_factor: 'Set up a second factor first (beginTotp, confirmTotp): your role demands one.',
+  new_password: 'Choose a new password first (changePassword).',
+};
 
 /** The signed-in viewer, or UNAUTHENTICATED. */
 export function requireViewer(viewer: Viewer | null): Viewer {
@@ -120,10 +153,8 @@ export function requireViewer(viewer: Viewer | null): Viewer {
 /** The viewer, if it holds the permission (in that tenant); else UNAUTHENTICATED or FORBIDDEN. */
 export function requirePermission(viewer: Viewer | null, permission: Permission, tenantId?: string): Viewer {
   const known = requireViewer(viewer);
-  if (!can(known, permission, tenantId)) {
-    throw new DomainError('FORBIDDEN', `You need the permission ${permission} for this.`);
-  }
-  return known;
+  if (can(known, permission, tenantId)) return known;
+  throw new DomainError('FORBIDDEN', known.owes === undefined ? `You need the permission ${permission} for this.` : OWED[known.owes]);
 }
 
 /** A viewer without any role in a tenant does not learn that the tenant's objects exist. */

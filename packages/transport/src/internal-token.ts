@@ -26,6 +26,8 @@ const claims = z.object({
       userId: z.string(),
       sessionId: z.string(),
       roles: z.array(z.object({ role: z.string(), tenantId: z.string() })),
+      scopes: z.array(z.string()).optional(),
+      owes: z.string().optional(),
     })
     .nullable(),
 });

@@ -3,6 +3,7 @@ import type { SessionId, TenantId, UserId } from '@novacron/core';
 import { byId, containing, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
 import { parseSearch } from './rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
+import type { SettingName } from './settings/catalogue.ts';
 import type { Database } from './store/database.ts';
 import type { TenantRecord, UserView } from './visibility.ts';
 
@@ -40,17 +41,36 @@ export async function listTenants(db: Database, someone: Viewer | null, args: Pa
 
 /** The account behind an address, with its password hash: for signing in alone. Deactivated ones are not there. */
 export const findAccount = (db: Database, email: string) =>
-  db.user.findFirst({ where: { email, deactivatedAt: null }, select: { ...USER_COLUMNS, passwordHash: true } });
+  db.user.findFirst({ where: { email, emailClaimed: true, deactivatedAt: null }, select: { ...USER_COLUMNS, passwordHash: true } });
 
 export const hasUsers = async (db: Database): Promise<boolean> => (await db.user.findFirst({ select: { id: true } })) !== null;
 
-/** Who a session stands for, with the roles it has now, in one query; null once the session or the account has ended. */
+interface ViewerRow {
+  role: Role | null;
+  tenant_id: TenantId | null;
+  must_change_password: boolean;
+  second_factor: boolean;
+  /** Does that role need a second factor there? */
+  demanded: boolean;
+}
+
+/**
+ * Who a session stands for, with the roles it has now, in one query; null once the session or the account has ended. Who
+ * owes something has no roles until it is done.
+ */
 export async function findViewer(db: Database, { userId, sessionId }: { userId: UserId; sessionId: SessionId }): Promise<Viewer | null> {
-  const rows = await db.$queryRaw<{ role: Role | null; tenant_id: TenantId | null }[]>`
-    SELECT r.role::text AS role, r.tenant_id
-    FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN role_assignments r ON r.user_id = u.id
+  const rows = await db.$queryRaw<ViewerRow[]>`
+    SELECT r.role::text AS role, r.tenant_id, u.must_change_password, s.second_factor,
+      coalesce(r.role = ANY (t.second_factor_roles), false) OR coalesce((SELECT value ? r.role::text FROM settings WHERE name = ${DEMANDED_EVERYWHERE}), false) AS demanded
+    FROM sessions s JOIN users u ON u.id = s.user_id
+      LEFT JOIN role_assignments r ON r.user_id = u.id LEFT JOIN tenants t ON t.id = r.tenant_id
     WHERE s.id = ${sessionId}::uuid AND u.id = ${userId}::uuid AND s.revoked_at IS NULL AND u.deactivated_at IS NULL`;
-  if (rows.length === 0) return null;
+  const [first] = rows;
+  if (first === undefined) return null;
+  const owes = first.must_change_password ? 'new_password' : !first.second_factor && rows.some(({ demanded }) => demanded) ? 'second_factor' : null;
+  if (owes !== null) return { userId, sessionId, roles: [], owes };
   const roles = rows.flatMap(({ role, tenant_id: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }]));
   return { userId, sessionId, roles };
 }
+
+const DEMANDED_EVERYWHERE: SettingName = 'secondFactor.roles';

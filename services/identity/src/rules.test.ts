@@ -85,7 +85,7 @@ describe('a role', () => {
 
   it.each(['', 'root', 'platformadmin', 'viewer_', '__proto__', 'constructor'])('%j is none', (text) => {
     expect(() => parseRole(text)).toThrow(bad('role'));
-    expect(() => parseRole(text)).toThrow('platform_admin, tenant_admin, operator, viewer');
+    expect(() => parseRole(text)).toThrow('platform_admin, tenant_admin, operator, auditor, viewer');
   });
 });
 

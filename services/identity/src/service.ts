@@ -1,5 +1,7 @@
+import type { RedisOptions } from 'ioredis';
 import { pino, type Logger } from 'pino';
 import type { Authenticator, RequestContext, Subgraph } from '@novacron/contracts';
+import { secretsOf } from '@novacron/secrets';
 import { createAccessTokens } from './access-tokens.ts';
 import { createAccounts } from './accounts.ts';
 import { bootstrap, type FirstAdministrator } from './bootstrap.ts';
@@ -8,14 +10,27 @@ import { schema } from './graphql/schema.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoaders } from './loaders.ts';
 import { createPasswords } from './passwords.ts';
+import { createMailbox } from './mail/mailbox.ts';
+import { createSecondFactors } from './second-factor/second-factors.ts';
 import { authenticatorOf, createSignIn } from './sign-in.ts';
 import { openDatabase } from './store/database.ts';
+
+export interface MailOptions {
+  /** smtp:// or smtps://; null: mails wait. */
+  smtpUrl: string | null;
+  from: string;
+  /** What links begin with. */
+  publicUrl: string;
+}
 
 export interface IdentityOptions {
   /** The owner's URL, or the one of identity's own role. */
   databaseUrl: string;
   /** 32 bytes, the same in every process and at every start: the private signing keys are sealed with it. */
   masterKey: Buffer;
+  /** For queues, revocations and what is counted. */
+  redis: RedisOptions;
+  mail?: MailOptions;
   /** Silent unless given. */
   logger?: Logger;
   /** How long an access token is good for: 10 minutes. */
@@ -58,7 +73,10 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const passwords = createPasswords();
   const keyring = createKeyring({ db, masterKey: options.masterKey, now, logger, tokenLifetimeMs: accessTokenLifetimeMs });
   const accessTokens = createAccessTokens({ keyring, now, lifetimeMs: accessTokenLifetimeMs });
-  const signIn = createSignIn({ db, passwords, accessTokens, sessionLifetimeMs, now, logger });
+  const secrets = secretsOf(options.masterKey);
+  const mailbox = createMailbox({ secrets });
+  const secondFactors = createSecondFactors({ db });
+  const signIn = createSignIn({ db, passwords, accessTokens, secondFactors, sessionLifetimeMs, now, logger });
   const accounts = createAccounts({ db, passwords, now, logger });
   const sessionsSince = () => new Date(now().getTime() - sessionLifetimeMs);
 
@@ -67,6 +85,7 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     db,
     accounts,
     signIn,
+    mailbox,
     loaders: createLoaders(db, sessionsSince),
   });
 

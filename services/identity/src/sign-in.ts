@@ -7,11 +7,17 @@ import type { Asker } from './accounts.ts';
 import { findAccount, findViewer } from './directory.ts';
 import type { Keyring } from './keyring.ts';
 import type { Passwords } from './passwords.ts';
+import type { SecondFactors } from './second-factor/second-factors.ts';
 import { normalizeEmail } from './rules.ts';
 import { endSession, openSession, rotateRefreshToken, type Origin } from './store/sessions.ts';
 import { userRecord, USER_COLUMNS } from './store/records.ts';
 import type { Database } from './store/database.ts';
 import type { UserRecord, UserView } from './visibility.ts';
+
+/** The password was right, and a code is owed: nothing else is told. */
+export interface CodeOwed {
+  owed: 'second_factor';
+}
 
 /** What somebody gets who has proven who it is. */
 export interface SignedIn {
@@ -25,7 +31,7 @@ export interface SignedIn {
 
 export interface SignIn {
   /** UNAUTHENTICATED, with one message and after the same work whatever was wrong. */
-  login(credentials: { email: string; password: string }, origin: Origin, requestId: string): Promise<SignedIn>;
+  login(credentials: { email: string; password: string; code?: string | null | undefined }, origin: Origin, requestId: string): Promise<SignedIn | CodeOwed>;
   /** Spends the token for a new pair. UNAUTHENTICATED otherwise; a token spent before ends its session. */
   refresh(refreshToken: string, origin: Origin, requestId: string): Promise<SignedIn>;
   /** Ends the viewer's session. Idempotent; UNAUTHENTICATED for nobody. */
@@ -37,6 +43,7 @@ interface SignInOptions {
   db: Database;
   passwords: Passwords;
   accessTokens: AccessTokens;
+  secondFactors: SecondFactors;
   sessionLifetimeMs: number;
   now: () => Date;
   logger: Logger;
@@ -45,14 +52,14 @@ interface SignInOptions {
 const REFRESH_TOKEN_BYTES = 32;
 const DEVICE_MAX_LENGTH = 255;
 
-export function createSignIn({ db, passwords, accessTokens, sessionLifetimeMs, now, logger }: SignInOptions): SignIn {
+export function createSignIn({ db, passwords, accessTokens, secondFactors, sessionLifetimeMs, now, logger }: SignInOptions): SignIn {
   async function signedIn(user: UserRecord, sessionId: SessionId, refreshToken: string): Promise<SignedIn> {
     const { token, expiresAt } = await accessTokens.issue({ userId: user.id, sessionId });
     return { accessToken: token, refreshToken, expiresAt, view: { user, viewer: { userId: user.id, sessionId, roles: user.roles } } };
   }
 
   return {
-    async login({ email, password }, origin, requestId) {
+    async login({ email, password, code }, origin, requestId) {
       const address = normalizeEmail(email);
       const account = address === null ? null : await findAccount(db, address);
       const right = await passwords.verify(password, account?.passwordHash ?? null);
@@ -62,8 +69,11 @@ export function createSignIn({ db, passwords, accessTokens, sessionLifetimeMs, n
       }
       const { passwordHash: _, ...row } = account;
       const user = userRecord(row);
+      const shown = await secondFactors.check(user.id, code?.trim() || null);
+      if (shown === 'owed') return { owed: 'second_factor' };
+      if (shown === 'wrong') throw new DomainError('UNAUTHENTICATED', 'The code is wrong, or was used before.', { field: 'code' });
       const { token, tokenHash } = newRefreshToken();
-      const session = { userId: user.id, tokenHash, origin: tidy(origin), at: now(), lifetimeMs: sessionLifetimeMs };
+      const session = { userId: user.id, tokenHash, origin: tidy(origin), secondFactor: shown === 'right', at: now(), lifetimeMs: sessionLifetimeMs };
       const sessionId = await openSession(db, session);
       logger.info({ requestId, userId: user.id, sessionId, address: origin.address }, 'signed in');
       return signedIn(user, sessionId, token);

@@ -3,7 +3,8 @@ import { graphql, type GraphQLError } from 'graphql';
 import pg from 'pg';
 import type { NewEvent, RequestContext, Viewer } from '@novacron/contracts';
 import { DomainError, type ErrorRecord } from '@novacron/core';
-import { migratedDatabase } from '@novacron/testkit';
+import { redisOptions } from '@novacron/local';
+import { migratedDatabase, startRedis } from '@novacron/testkit';
 import { createIdentityService, type IdentityOptions, type IdentityService } from '../src/service.ts';
 
 export const ADMIN = { email: 'admin@example.org', password: 'correct horse battery' } as const;
@@ -47,13 +48,13 @@ export interface TestIdentity {
 }
 
 export async function startIdentity(options: Partial<IdentityOptions> = {}): Promise<TestIdentity> {
-  const database = await migratedDatabase();
+  const [database, redis] = await Promise.all([migratedDatabase(), startRedis()]);
   const clock = testClock();
   const masterKey = randomBytes(32);
   const pool = new pg.Pool({ connectionString: database.url, max: 2 });
   const services: IdentityService[] = [];
   const another = (more: Partial<IdentityOptions> = {}) => {
-    const service = createIdentityService({ databaseUrl: database.url, masterKey, clock: clock.now, bootstrap: ADMIN, ...options, ...more });
+    const service = createIdentityService({ databaseUrl: database.url, masterKey, redis: redisOptions(redis.url), clock: clock.now, bootstrap: ADMIN, ...options, ...more });
     services.push(service);
     return service;
   };
@@ -72,7 +73,7 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
     async close() {
       await Promise.all(services.map((one) => one.close()));
       await pool.end();
-      await database.drop();
+      await Promise.all([database.drop(), redis.stop()]);
     },
   };
 }

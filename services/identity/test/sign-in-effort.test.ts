@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createAccessTokens } from '../src/access-tokens.ts';
 import { createKeyring } from '../src/keyring.ts';
 import { createPasswords } from '../src/passwords.ts';
+import { createSecondFactors } from '../src/second-factor/second-factors.ts';
 import { createSignIn } from '../src/sign-in.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
 import { ADMIN, startIdentity, type TestIdentity } from './identity.ts';
@@ -29,6 +30,7 @@ it('checks a password for whatever address, so that the time tells nothing', asy
     db,
     passwords: { ...passwords, verify: (password, stored) => (checked.push(stored), passwords.verify(password, stored)) },
     accessTokens: createAccessTokens({ keyring, now: clock.now, lifetimeMs: 600_000 }),
+    secondFactors: createSecondFactors({ db }),
     sessionLifetimeMs: 60_000,
     now: clock.now,
     logger,

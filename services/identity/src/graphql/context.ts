@@ -2,6 +2,7 @@ import { createBuilder } from '@novacron/graphql';
 import type { RequestContext } from '@novacron/contracts';
 import type { Accounts } from '../accounts.ts';
 import type { Loaders } from '../loaders.ts';
+import type { Mailbox } from '../mail/mailbox.ts';
 import type { SignIn } from '../sign-in.ts';
 import type { Database } from '../store/database.ts';
 
@@ -10,6 +11,7 @@ export interface IdentityContext extends RequestContext {
   db: Database;
   accounts: Accounts;
   signIn: SignIn;
+  mailbox: Mailbox;
   loaders: Loaders;
 }
 

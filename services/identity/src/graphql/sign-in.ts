@@ -1,23 +1,30 @@
-import type { SignedIn } from '../sign-in.ts';
+import type { CodeOwed, SignedIn } from '../sign-in.ts';
 import { builder, type IdentityContext } from './context.ts';
 import { User } from './user.ts';
 
-const AuthPayload = builder.objectRef<SignedIn>('AuthPayload').implement({
+const signedIn = (payload: SignedIn | CodeOwed): SignedIn | null => ('owed' in payload ? null : payload);
+
+export const AuthPayload = builder.objectRef<SignedIn | CodeOwed>('AuthPayload').implement({
   description: 'What proves who you are: send "Authorization: Bearer <accessToken>".',
   fields: (t) => ({
-    accessToken: t.exposeString('accessToken', { nullable: true, description: 'Sent with every request; null while a second factor is owed.' }),
-    refreshToken: t.exposeString('refreshToken', {
+    accessToken: t.string({
+      nullable: true,
+      description: 'Sent with every request; null while a second factor is owed.',
+      resolve: (payload) => signedIn(payload)?.accessToken ?? null,
+    }),
+    refreshToken: t.string({
       nullable: true,
       description: 'Good for one refreshSession. Keep it secret: whoever uses it a second time ends the session.',
+      resolve: (payload) => signedIn(payload)?.refreshToken ?? null,
     }),
     expiresAt: t.field({
       type: 'DateTime',
       nullable: true,
       description: 'When the access token ends: refresh the session before.',
-      resolve: (payload) => payload.expiresAt,
+      resolve: (payload) => signedIn(payload)?.expiresAt ?? null,
     }),
-    secondFactorRequired: t.boolean({ description: 'True when a code is still owed: send login again with it.', resolve: () => false }),
-    user: t.field({ type: User, nullable: true, description: 'Who has signed in.', resolve: (payload) => payload.view }),
+    secondFactorRequired: t.boolean({ description: 'True when a code is still owed: send login again with it.', resolve: (payload) => 'owed' in payload }),
+    user: t.field({ type: User, nullable: true, description: 'Who has signed in.', resolve: (payload) => signedIn(payload)?.view ?? null }),
   }),
 });
 

@@ -14,13 +14,13 @@ export interface Origin {
 /** Begins a session with its first refresh token, and forgets those of the user that are past their lifetime. */
 export const openSession = (
   db: Database,
-  session: { userId: UserId; tokenHash: Buffer<ArrayBuffer>; origin: Origin; at: Date; lifetimeMs: number },
+  session: { userId: UserId; tokenHash: Buffer<ArrayBuffer>; origin: Origin; secondFactor: boolean; at: Date; lifetimeMs: number },
 ): Promise<SessionId> =>
   db.$transaction(async (tx) => {
-    const { userId, tokenHash, origin, at, lifetimeMs } = session;
+    const { userId, tokenHash, origin, secondFactor, at, lifetimeMs } = session;
     const id = newId<SessionId>();
     await tx.session.deleteMany({ where: { userId, createdAt: { lte: new Date(at.getTime() - lifetimeMs) } } });
-    await tx.session.create({ data: { id, userId, createdAt: at, lastUsedAt: at, ...origin } });
+    await tx.session.create({ data: { id, userId, createdAt: at, lastUsedAt: at, secondFactor, ...origin } });
     const expiresAt = new Date(at.getTime() + lifetimeMs);
     await tx.refreshToken.create({ data: { id: newId(), sessionId: id, tokenHash, createdAt: at, expiresAt } });
     return id;

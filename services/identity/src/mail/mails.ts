@@ -1,0 +1,20 @@
+/** Every mail that is sent: its kind, and what its template is told. Times are moments, to be written for people. */
+export interface Mails {
+  /** Somebody registered with this address: the token shows that it is theirs. */
+  verify_email: { name: string; token: string };
+  /** The same, but the address has its account already: its owner is told, and nobody else. */
+  already_registered: { name: string; address: string | null };
+  reset_password: { name: string; token: string };
+  invitation: { name: string; token: string; tenant: string; invitedBy: string };
+  new_device: { name: string; address: string | null; device: string | null; at: Date };
+  password_changed: { name: string; address: string | null; at: Date };
+  second_factor_changed: { name: string; change: 'enabled' | 'disabled' | 'codes_renewed' | 'reset_by_administrator'; address: string | null; at: Date };
+  backup_code_used: { name: string; left: number; address: string | null; device: string | null; at: Date };
+  quota_near_end: { name: string; tenant: string; resource: string; used: string; limit: string };
+}
+
+export type MailKind = keyof Mails;
+
+export type NewMail = {
+  [Kind in MailKind]: { kind: Kind; recipient: string; userId: string | null; tenantId?: string; content: Mails[Kind] };
+}[MailKind];
