@@ -19,6 +19,7 @@ export {
   permissionsOf,
   requireInTenant,
   requirePermission,
+  requireSignedIn,
   requireViewer,
   ROLES,
   seesTenant,

@@ -150,6 +150,13 @@ export function requireViewer(viewer: Viewer | null): Viewer {
   return viewer;
 }
 
+/** Whoever has signed in itself: no API token looks after accounts, sessions, second factors or tokens. UNAUTHENTICATED, FORBIDDEN. */
+export function requireSignedIn(viewer: Viewer | null): Viewer {
+  const known = requireViewer(viewer);
+  if (known.scopes !== undefined) throw new DomainError('FORBIDDEN', 'This needs somebody who has signed in: an API token may not do it.');
+  return known;
+}
+
 /** The viewer, if it holds the permission (in that tenant); else UNAUTHENTICATED or FORBIDDEN. */
 export function requirePermission(viewer: Viewer | null, permission: Permission, tenantId?: string): Viewer {
   const known = requireViewer(viewer);

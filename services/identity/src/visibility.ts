@@ -54,6 +54,16 @@ export const permissionsIn = (view: UserView): Permission[] =>
   permissionsOf({ ...view.viewer, userId: view.user.id, roles: rolesOf(view) });
 
 /**
+ * What is done to an account reaches all its tenants: the viewer needs the permission in each of them, and a platform
+ * administrator is left to its like. FORBIDDEN.
+ */
+export function requireAdministers({ user, viewer }: UserView, permission: Permission): void {
+  const administers =
+    isPlatformAdmin(viewer) || (user.roles.length > 0 && user.roles.every((held) => held.role !== 'platform_admin' && can(viewer, permission, held.tenantId)));
+  if (!administers || !can(viewer, permission)) throw new DomainError('FORBIDDEN', `You need the permission ${permission} in every tenant of this user for this.`);
+}
+
+/**
  * Sessions belong to the account, not to one of its tenants: shown to itself and to whom administers every tenant
  * that the account is in; else FORBIDDEN.
  */

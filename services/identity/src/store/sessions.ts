@@ -73,6 +73,15 @@ export const rotateRefreshToken = (
 export const endSession = (db: Database, ids: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> =>
   db.$transaction((tx) => revoke(tx, ids, at));
 
+/** Ends the sessions of a user, all of them or all but one, with the transaction that has the reason for it. The last of its changes. */
+export async function endSessions(tx: Transaction, { userId, except = null }: { userId: UserId; except?: SessionId | null }, at: Date): Promise<void> {
+  // in one order, so that two that end them at once wait for one another
+  const rows = await tx.$queryRaw<{ id: SessionId }[]>`
+    SELECT id FROM sessions WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND (${except}::uuid IS NULL OR id <> ${except}::uuid) ORDER BY id FOR UPDATE`;
+  await tx.session.updateMany({ where: { id: { in: rows.map(({ id }) => id) } }, data: { revokedAt: at } });
+  for (const { id } of rows) await emit(tx, { type: 'session.revoked', tenantId: null, entityId: id, after: { userId } });
+}
+
 async function revoke(tx: Transaction, { sessionId, userId }: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> {
   const { count } = await tx.session.updateMany({ where: { id: sessionId, userId, revokedAt: null }, data: { revokedAt: at } });
   if (count === 0) return;
