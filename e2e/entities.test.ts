@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(() => opened.disposeAsync());
 
 const viewerOf = async (actor: 'anonymous' | SignedInActor): Promise<Viewer | null> =>
-  actor === 'anonymous' ? null : (await authenticator.authenticate(people[actor].token)).viewer;
+  actor === 'anonymous' ? null : (await authenticator.authenticate(people[actor].token, null)).viewer;
 
 const contextOf = (viewer: Viewer | null): RequestContext => ({ viewer, requestId: 'e2e', address: null, userAgent: null });
 

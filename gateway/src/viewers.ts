@@ -16,8 +16,8 @@ export interface Authenticated {
  * session has ended or that a user's roles have changed.
  */
 export interface Viewers {
-  /** UNAUTHENTICATED for a token that is no good (any more). */
-  authenticate(accessToken: string): Promise<Authenticated>;
+  /** UNAUTHENTICATED for a token that is no good (any more), or not from the client's address. */
+  authenticate(token: string, address: string | null): Promise<Authenticated>;
   /**
    * False once the log has said that the session ended (in the last 20 minutes: longer than an access token lives) or
    * that its user's roles changed. Whoever keeps an answer asks this at once: an event may come between.
@@ -88,12 +88,12 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
     throw error;
   });
 
-  function ask(token: string): Entry {
+  function ask(key: string, token: string, address: string | null): Entry {
     const question = ++asked;
-    const entry: Entry = { answer: authenticator.authenticate(token).then((answer) => ({ ...answer, asked: question })) };
-    entries.delete(token);
-    entries.set(token, entry);
-    const drop = () => entries.get(token) === entry && entries.delete(token);
+    const entry: Entry = { answer: authenticator.authenticate(token, address).then((answer) => ({ ...answer, asked: question })) };
+    entries.delete(key);
+    entries.set(key, entry);
+    const drop = () => entries.get(key) === entry && entries.delete(key);
     const timer = setTimeout(drop, KEPT_MS);
     timer.unref();
     entry.answer.catch(() => {
@@ -107,20 +107,21 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
   const isCurrent = ({ viewer, asked: question }: Authenticated): boolean =>
     !revoked.has(viewer.sessionId) && question > (changed.get(viewer.userId) ?? 0);
 
-  async function authenticate(token: string): Promise<Authenticated> {
-    const entry = entries.get(token) ?? ask(token);
+  async function authenticate(token: string, address: string | null): Promise<Authenticated> {
+    const key = `${token} ${address}`; // an API token may be good from one address and not from another
+    const entry = entries.get(key) ?? ask(key, token, address);
     const answer = await entry.answer;
     if (revoked.has(answer.viewer.sessionId)) {
-      entries.delete(token);
+      entries.delete(key);
       throw new DomainError('UNAUTHENTICATED', 'This session has ended: sign in again.');
     }
     if (answer.expiresAt.getTime() <= Date.now()) {
-      entries.delete(token);
+      entries.delete(key);
       throw new DomainError('UNAUTHENTICATED', 'This access token has expired: refresh the session.');
     }
     if (isCurrent(answer)) return answer;
-    if (entries.get(token) === entry) entries.delete(token);
-    return authenticate(token);
+    if (entries.get(key) === entry) entries.delete(key);
+    return authenticate(token, address);
   }
 
   return {

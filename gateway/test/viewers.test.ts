@@ -27,7 +27,7 @@ it.each([0, 1_200])('a session that was revoked %i events before the gateway sta
   revoke();
   for (let count = 0; count < later; count += 1) log.append({ type: 'user.access', tenantId: null, entityId: newId<UserId>(), after: {} });
   const { viewers } = await open();
-  await expect(viewers.authenticate('token')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  await expect(viewers.authenticate('token', null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
 });
 
 it('the log is read back no further than it is kept', async () => {
@@ -37,14 +37,14 @@ it('the log is read back no further than it is kept', async () => {
   change();
   log.forgetUpTo(1);
   const { viewers } = await open();
-  await expect(viewers.authenticate('token')).resolves.toMatchObject({ asked: 1 });
+  await expect(viewers.authenticate('token', null)).resolves.toMatchObject({ asked: 1 });
 });
 
 it.each(['revoke', 'change'] as const)('an answer is not current after a %s that came behind it', async (event) => {
   const log = new MemoryEventLog();
   const started = await start(log);
   const { viewers, reach } = await started.open();
-  const answer = await viewers.authenticate('token');
+  const answer = await viewers.authenticate('token', null);
   expect(viewers.isCurrent(answer)).toBe(true);
   started[event]();
   await reach();

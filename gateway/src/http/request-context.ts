@@ -18,7 +18,7 @@ export const createContextOf = (viewers: Viewers, limits: RateLimits) => {
 export const createAdmission =
   (viewers: Viewers, limits: RateLimits) =>
   async (request: FastifyRequest): Promise<{ authenticated: Authenticated | null; allowance: Allowance }> => {
-    const [identified] = await Promise.allSettled([authenticate(request.headers.authorization, viewers)]);
+    const [identified] = await Promise.allSettled([authenticate(request, viewers)]);
     const authenticated = identified.status === 'fulfilled' ? identified.value : null;
     const allowance = (request.allowance = limits.allowanceOf({ viewer: authenticated?.viewer ?? null, address: request.ip }));
     await allowance.admit();
@@ -27,9 +27,9 @@ export const createAdmission =
   };
 
 /** Nobody without a token, since some fields need none; a token that is no good is refused whatever the fields. */
-async function authenticate(authorization: string | undefined, viewers: Viewers): Promise<Authenticated | null> {
+async function authenticate({ headers: { authorization }, ip }: FastifyRequest, viewers: Viewers): Promise<Authenticated | null> {
   if (authorization === undefined) return null;
   const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
   if (token === undefined) throw new DomainError('UNAUTHENTICATED', 'Send the access token as "Authorization: Bearer <token>".');
-  return viewers.authenticate(token);
+  return viewers.authenticate(token, ip);
 }

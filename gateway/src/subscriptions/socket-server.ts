@@ -69,7 +69,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
 
   async function authenticate(connection: Connection, token: string): Promise<boolean> {
     try {
-      const authenticated = await viewers.authenticate(token);
+      const authenticated = await viewers.authenticate(token, connection.address);
       connection.signIn(authenticated, await limits.holdConnection({ viewer: authenticated.viewer, address: connection.address }));
       if (!connection.isOpen) return false;
       if (viewers.isCurrent(authenticated)) return true;

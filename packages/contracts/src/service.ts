@@ -15,10 +15,11 @@ export interface Subgraph {
 /** What identity offers the gateway: the only authority on who a token stands for. */
 export interface Authenticator {
   /**
-   * The viewer that an access token stands for, with the roles it has now.
-   * UNAUTHENTICATED when the token is malformed, forged, expired or its session has ended.
+   * The viewer that an access token or an API token stands for, with the roles it has now. `address`: the client's, since an
+   * API token may be good from some addresses only.
+   * UNAUTHENTICATED when the token is malformed, forged, expired, not good from there or its session has ended.
    */
-  authenticate(accessToken: string): Promise<{ viewer: Viewer; expiresAt: Date }>;
+  authenticate(token: string, address: string | null): Promise<{ viewer: Viewer; expiresAt: Date }>;
   /** The public keys of access tokens (RFC 7517). */
   jwks(): Promise<{ keys: object[] }>;
 }

@@ -13,9 +13,12 @@ const TIMEOUT_MS = 10_000;
 
 /** What identity's process serves beside its subgraph: the `extraRoutes` of serveSubgraphs. */
 export function authenticatorRoutes(authenticator: Authenticator): Record<string, InternalRoute> {
-  const question = z.object({ accessToken: z.string() });
+  const question = z.object({ accessToken: z.string(), address: z.string().nullable().default(null) });
   return {
-    [AUTHENTICATE]: (body) => authenticator.authenticate(question.parse(body).accessToken),
+    [AUTHENTICATE]: (body) => {
+      const { accessToken, address } = question.parse(body);
+      return authenticator.authenticate(accessToken, address);
+    },
     [JWKS]: () => authenticator.jwks(),
   };
 }
@@ -49,7 +52,7 @@ export function createHttpAuthenticator({ logger, ...options }: InternalClientOp
   }
 
   return {
-    authenticate: async (accessToken) => success.parse(await ask(AUTHENTICATE, { accessToken })),
+    authenticate: async (accessToken, address) => success.parse(await ask(AUTHENTICATE, { accessToken, address })),
     jwks: async () => keys.parse(await ask(JWKS, {})),
     close: () => client.close(),
   };

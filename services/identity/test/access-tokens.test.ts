@@ -15,7 +15,7 @@ let signing: { kid: string; key: CryptoKey };
 let accessToken: string;
 let viewer: Viewer;
 
-const authenticate = (token: string) => identity.service.authenticator.authenticate(token);
+const authenticate = (token: string) => identity.service.authenticator.authenticate(token, null);
 const keyringOf = ({ masterKey, clock }: TestIdentity) =>
   createKeyring({ db, masterKey, now: clock.now, logger: pino({ level: 'silent' }), tokenLifetimeMs: 600_000 });
 
@@ -167,14 +167,14 @@ describe('the signing key', () => {
   it('changes, and sessions and tokens live on until they end', async () => {
     const before = await login(identity);
     const elsewhere = identity.another();
-    await elsewhere.authenticator.authenticate(before.accessToken);
+    await elsewhere.authenticator.authenticate(before.accessToken, null);
     identity.clock.advance(1_000);
     await identity.service.rotateSigningKey();
     const after = await login(identity);
     expect(decodeProtectedHeader(after.accessToken).kid).not.toBe(decodeProtectedHeader(before.accessToken).kid);
     for (const { authenticator } of [identity.service, elsewhere]) {
-      await authenticator.authenticate(before.accessToken);
-      await authenticator.authenticate(after.accessToken);
+      await authenticator.authenticate(before.accessToken, null);
+      await authenticator.authenticate(after.accessToken, null);
       expect((await authenticator.jwks()).keys).toHaveLength(2);
     }
     const { data } = await identity.ask(null, 'mutation ($t: String!) { refreshSession(refreshToken: $t) { accessToken } }', {

@@ -152,7 +152,7 @@ describe('assignRole', () => {
     const { data, error } = await assign(tenantAdmin, id, 'admin', tenant);
     expect(error).toBeNull();
     expect(data['assignRole'].roles).toEqual([{ role: 'tenant_admin', tenant: { id: tenant } }]);
-    expect((await identity.service.authenticator.authenticate(accessToken)).viewer.roles).toEqual([{ role: 'tenant_admin', tenantId: tenant }]);
+    expect((await identity.service.authenticator.authenticate(accessToken, null)).viewer.roles).toEqual([{ role: 'tenant_admin', tenantId: tenant }]);
     expect((await assign(tenantAdmin, id, 'tenant-admin', tenant)).data['assignRole'].roles).toHaveLength(1);
     expect((await identity.events()).slice(before)).toEqual([{ type: 'user.access', entityId: id, tenantId: tenant, body: { after: {} } }]);
   });

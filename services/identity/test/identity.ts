@@ -109,7 +109,7 @@ export interface Tokens {
 export async function login(identity: TestIdentity, credentials: { email: string; password: string } = ADMIN): Promise<Tokens & { viewer: Viewer }> {
   const { data, error } = await identity.ask<{ login: Tokens }>(null, LOGIN, credentials);
   if (error) throw new Error(`${credentials.email} could not sign in: ${error.message}`);
-  const { viewer } = await identity.service.authenticator.authenticate(data.login.accessToken);
+  const { viewer } = await identity.service.authenticator.authenticate(data.login.accessToken, null);
   return { ...data.login, viewer };
 }
 

@@ -11,7 +11,7 @@ afterAll(() => identity?.close());
 const WRONG = { code: 'UNAUTHENTICATED', message: 'The e-mail address or the password is wrong.', retryable: false };
 const REFRESH = 'mutation ($token: String!) { refreshSession(refreshToken: $token) { accessToken refreshToken expiresAt user { email } } }';
 const refresh = (token: string, origin = {}) => identity.ask(null, REFRESH, { token }, origin);
-const authenticate = (token: string) => identity.service.authenticator.authenticate(token);
+const authenticate = (token: string) => identity.service.authenticator.authenticate(token, null);
 const sessionEvents = async (sessionId: string) => (await identity.events()).filter((event) => event.entityId === sessionId);
 
 describe('login', () => {
