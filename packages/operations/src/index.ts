@@ -27,5 +27,6 @@ export {
 } from './kernel.ts';
 export type { StepDeclaration } from '@novacron/contracts';
 export { GaveUp, plan, PutBack, type AnyStep, type Step, type StepRun } from './steps.ts';
+export { createRinger, type Ring, type Ringer } from './ringer.ts';
 export { startWorker, type OperationsWorker, type WorkerOptions } from './worker.ts';
 export { startSweeper, type Sweeper, type SweeperOptions } from './sweeper.ts';
