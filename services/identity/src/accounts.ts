@@ -53,7 +53,8 @@ export function createAccounts({ db, passwords, now, logger }: AccountsOptions):
       const creator = requireInTenant(viewer, 'user:create', tenantId, 'tenant');
       const role = parseRole(input.role);
       requireMayGrant(creator, role);
-      const [email, name, password] = [parseEmail(input.email), parseName(input.name), parsePassword(input.password)];
+      const [email, name] = [parseEmail(input.email), parseName(input.name)];
+      const password = parsePassword(input.password, [email, name]);
       const passwordHash = await passwords.hash(password);
       const user = await createUser(db, { email, name, passwordHash, tenantId, role, at: now() });
       logger.info({ requestId, by: creator.userId, userId: user.id, tenantId, role }, 'user created');

@@ -30,7 +30,7 @@ export async function bootstrap(
   if (await hasUsers(db)) return null;
   const generated = wanted.password === undefined;
   const email = parseEmail(wanted.email);
-  const password = parsePassword(wanted.password ?? randomBytes(GENERATED_PASSWORD_BYTES).toString('base64url'));
+  const password = parsePassword(wanted.password ?? randomBytes(GENERATED_PASSWORD_BYTES).toString('base64url'), [email]);
   const passwordHash = await passwords.hash(password);
   const created = await createFirstAdministrator(db, FIRST_TENANT, { email, name: ADMINISTRATOR_NAME, passwordHash, at: now() });
   if (!created) return null;

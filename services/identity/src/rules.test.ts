@@ -56,8 +56,12 @@ describe("a tenant's name", () => {
 });
 
 describe('a password', () => {
-  it.each(['12345678', ' '.repeat(8), 'x'.repeat(256)])('%j is one', (text) => expect(parsePassword(text)).toBe(text));
+  it.each(['k3j5h2l9', ' '.repeat(8), 'x'.repeat(256)])('%j is one', (text) => expect(parsePassword(text)).toBe(text));
   it.each(['', '1234567', 'x'.repeat(257)])('%j is none', (text) => expect(() => parsePassword(text)).toThrow(bad('password')));
+  it('is none of the common ones, nor the name of its account', () => {
+    expect(() => parsePassword('Password1')).toThrow(bad('password'));
+    expect(() => parsePassword('ada-lovelace', ['ada@example.org', 'Ada Lovelace'], 'newPassword')).toThrow(bad('newPassword'));
+  });
 });
 
 describe('a search', () => {

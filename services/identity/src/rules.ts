@@ -1,9 +1,10 @@
 import { isPlatformAdmin, ROLES, type Role, type Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import { isCommon } from './common-passwords.ts';
 
 /** What identity accepts and refuses: no clock, no database. */
 
-/** The least is that of NIST SP 800-63B, 5.1.1.2; a check against common passwords comes with accounts. */
+/** The least is that of NIST SP 800-63B, 5.1.1.2. */
 export const PASSWORD_LENGTH = { min: 8, max: 256 } as const;
 const EMAIL_MAX_LENGTH = 254; // RFC 5321, 4.5.3.1.3: a path of 256 with its angle brackets
 const NAME_MAX_LENGTH = 100;
@@ -44,10 +45,12 @@ export function parseTenantName(text: string): string {
   return text;
 }
 
-export function parsePassword(text: string): string {
+/** A new password. `own`: the address and names of its account, which would be tried first; `field`: the input that holds it. */
+export function parsePassword(text: string, own: readonly string[] = [], field = 'password'): string {
   if (text.length < PASSWORD_LENGTH.min || text.length > PASSWORD_LENGTH.max) {
-    throw refuse('password', `A password has ${PASSWORD_LENGTH.min} to ${PASSWORD_LENGTH.max} characters.`);
+    throw refuse(field, `A password has ${PASSWORD_LENGTH.min} to ${PASSWORD_LENGTH.max} characters.`);
   }
+  if (isCommon(text, own, PASSWORD_LENGTH.min)) throw refuse(field, 'This password is one of those that are tried first: choose another one.');
   return text;
 }
 
