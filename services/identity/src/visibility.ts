@@ -8,7 +8,13 @@ export interface UserRecord {
   email: string;
   name: string;
   emailVerified: boolean;
+  username: string | null;
+  /** A service account is for programs: it has no password. */
+  kind: 'person' | 'service';
   createdAt: Date;
+  invitedAt: Date | null;
+  deactivatedAt: Date | null;
+  deletedAt: Date | null;
   roles: RoleAssignment[];
 }
 
@@ -24,11 +30,11 @@ export interface UserView {
   viewer: Viewer;
 }
 
-/** Members of a tenant see one another; whom the viewer may not see is not there. */
+/** Members of a tenant see one another; whom the viewer may not see is not there. Of whom is deleted, nothing is left to hide. */
 export function viewUser(user: UserRecord | null, viewer: Viewer | null): UserView | null {
   if (user === null || viewer === null) return null;
   const visible =
-    user.id === viewer.userId || isPlatformAdmin(viewer) || user.roles.some((held) => seesTenant(viewer, held.tenantId));
+    user.deletedAt !== null || user.id === viewer.userId || isPlatformAdmin(viewer) || user.roles.some((held) => seesTenant(viewer, held.tenantId));
   return visible ? { user, viewer } : null;
 }
 
@@ -43,7 +49,7 @@ const isSelf = ({ user, viewer }: UserView): boolean => user.id === viewer.userI
  */
 export function rolesOf(view: UserView): RoleAssignment[] {
   const { user, viewer } = view;
-  if (isSelf(view) || isPlatformAdmin(viewer)) return user.roles;
+  if (isSelf(view) || isPlatformAdmin(viewer) || user.deletedAt !== null) return user.roles;
   const roles = user.roles.filter((held) => can(viewer, 'user:read', held.tenantId));
   if (roles.length === 0) throw new DomainError('FORBIDDEN', 'You need the permission user:read for this.');
   return roles;

@@ -3,7 +3,7 @@ import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role, Viewer } from '@novacron/contracts';
 import { requireMayChange, UNLIMITED, type Quota } from '../rules.ts';
 import type { TenantRecord, UserRecord } from '../visibility.ts';
-import { userRecord, USER_COLUMNS } from './records.ts';
+import { NEWCOMER, userRecord, USER_COLUMNS } from './records.ts';
 import type { Database, Transaction } from './database.ts';
 
 /** Every write about who there is and what they may do. An event is the last statement of its transaction. */
@@ -80,7 +80,7 @@ async function insertTenant(tx: Transaction, { name, quota, at }: { name: string
 
 async function insertUser(tx: Transaction, { tenantId, role, at, ...account }: NewUser): Promise<UserRecord> {
   await requireTenant(tx, tenantId);
-  const { passwordHash, ...shown } = { id: newId<UserId>(), ...account, emailVerified: false, createdAt: at };
+  const { passwordHash, ...shown } = { ...NEWCOMER, id: newId<UserId>(), ...account, createdAt: at };
   const { count } = await tx.user.createMany({ data: [{ ...shown, passwordHash }], skipDuplicates: true });
   if (count === 0) throw new DomainError('ALREADY_EXISTS', 'There is a user with this e-mail address.', { field: 'email' });
   await tx.roleAssignment.create({ data: { userId: shown.id, tenantId, role } });
@@ -93,11 +93,15 @@ async function requireTenant(tx: Transaction, tenantId: TenantId): Promise<void>
   if (tenant === null) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
 }
 
-/** Locks every administrator's role, always in the same order: of two who leave at once one comes too late. */
-async function othersHoldPlatform(tx: Transaction, userId: UserId, tenantId: TenantId): Promise<boolean> {
-  const held = await tx.$queryRaw<{ user_id: string; tenant_id: string }[]>`
-    SELECT r.user_id, r.tenant_id FROM role_assignments r JOIN users u ON u.id = r.user_id
-    WHERE r.role = 'platform_admin' AND u.deactivated_at IS NULL
-    ORDER BY r.user_id, r.tenant_id FOR UPDATE OF r`;
-  return held.some((row) => row.user_id !== userId || row.tenant_id !== tenantId);
+/**
+ * Would somebody who can sign in still administer the platform, were this role taken away (without a tenant: all roles of
+ * the user)? Asked by one transaction after the other: of two administrators who leave at once one comes too late.
+ */
+export async function othersHoldPlatform(tx: Transaction, userId: UserId, tenantId?: TenantId): Promise<boolean> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('identity: platform administrators', 0))`;
+  const held = await tx.roleAssignment.findMany({
+    where: { role: 'platform_admin', user: { kind: 'person', deactivatedAt: null, invitedAt: null } },
+    select: { userId: true, tenantId: true },
+  });
+  return held.some((other) => other.userId !== userId || (tenantId !== undefined && other.tenantId !== tenantId));
 }

@@ -8,9 +8,17 @@ export const USER_COLUMNS = {
   email: true,
   name: true,
   emailVerified: true,
+  username: true,
+  kind: true,
   createdAt: true,
+  invitedAt: true,
+  deactivatedAt: true,
+  deletedAt: true,
   roles: { select: { role: true, tenantId: true }, orderBy: { tenantId: 'asc' } },
 } as const;
+
+/** What nobody has yet whose account is new. */
+export const NEWCOMER = { emailVerified: false, username: null, kind: 'person', invitedAt: null, deactivatedAt: null, deletedAt: null } as const;
 
 export const TENANT_COLUMNS = { id: true, name: true, createdAt: true } as const;
 
