@@ -10,6 +10,7 @@ import {
   parseRole,
   parseSearch,
   parseTenantName,
+  parseUsername,
   requireMayChange,
   requireMayGrant,
 } from './rules.ts';
@@ -30,6 +31,18 @@ describe('an e-mail address', () => {
   ])('%j is none', (text) => {
     expect(normalizeEmail(text)).toBeNull();
     expect(() => parseEmail(text)).toThrow(bad('email'));
+  });
+});
+
+describe('a user name', () => {
+  it.each([
+    ['ada', 'ada'],
+    [' Ada.King_1-x ', 'ada.king_1-x'],
+    ['a'.repeat(32), 'a'.repeat(32)],
+  ])('%j is %j', (text, username) => expect(parseUsername(text)).toBe(username));
+
+  it.each(['', 'ab', '1ab', '-ab', 'a b', 'a@b', 'ad\u0131', '\u212Aate', 'abc\n.', 'a'.repeat(33)])('%j is none', (text) => {
+    expect(() => parseUsername(text)).toThrow(bad('username'));
   });
 });
 

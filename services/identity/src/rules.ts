@@ -12,6 +12,8 @@ const NAME_MAX_LENGTH = 100;
 // As browsers check it: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const EMAIL = new RegExp(`^[a-z0-9.!#$%&'*+/=?^_\`{|}~-]{1,64}@${LABEL}(?:\\.${LABEL})*$`, 'i');
+// Without @: it is never taken for an address.
+const USERNAME = /^[a-z][a-z0-9._-]{2,31}$/i;
 // Letters, marks, numbers, punctuation, symbols and the plain space; no controls, no direction marks.
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u;
 const TENANT_NAME = /^[a-z0-9-]{1,63}$/;
@@ -28,6 +30,18 @@ export function parseEmail(text: string): string {
   const email = normalizeEmail(text);
   if (email === null) throw refuse('email', 'This is no e-mail address.');
   return email;
+}
+
+/** A user name in the one form that is stored and looked up, or null where it can't be one. */
+export function normalizeUsername(text: string): string | null {
+  const trimmed = text.trim();
+  return USERNAME.test(trimmed) ? trimmed.toLowerCase() : null;
+}
+
+export function parseUsername(text: string): string {
+  const username = normalizeUsername(text);
+  if (username === null) throw refuse('username', 'A user name has 3 to 32 of the characters a-z, 0-9, ., _ and -, and begins with a letter.');
+  return username;
 }
 
 /** A person's name. */
@@ -64,10 +78,10 @@ export function parseSearch(text: string | null | undefined): string | null {
 }
 
 /** Role names as people write them: "Tenant-Admin", "platform admin", "admin". */
-export function parseRole(text: string): Role {
+export function parseRole(text: string, field = 'role'): Role {
   const name = text.trim().toLowerCase().replaceAll(/[-\s]+/g, '_');
   const role = ROLES.find((known) => known === (name === 'admin' ? 'tenant_admin' : name));
-  if (role === undefined) throw refuse('role', `There is no such role: choose one of ${ROLES.join(', ')}.`);
+  if (role === undefined) throw refuse(field, `There is no such role: choose one of ${ROLES.join(', ')}.`);
   return role;
 }
 
