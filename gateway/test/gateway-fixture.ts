@@ -15,19 +15,19 @@ import { smallGraph, type smallServices, type World } from './small-graph.ts';
 
 /** Who tokens stand for, as identity would say; counts how often it is asked. */
 export class FakeAuthority implements Authenticator {
-  readonly #tokens = new Map<string, { viewer: Viewer; expiresAt: Date }>();
+  readonly #tokens = new Map<string, Awaited<ReturnType<Authenticator['authenticate']>>>();
   /** Tokens about which it never answers. */
   readonly stuck = new Set<string>();
   asked = 0;
 
-  signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000, userId = newId<UserId>()): { token: string; viewer: Viewer } {
+  signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000, userId = newId<UserId>(), ageMs = 0): { token: string; viewer: Viewer } {
     const viewer: Viewer = {
       userId,
       sessionId: newId<SessionId>(),
       roles: roles.map(([role, tenantId]) => ({ role, tenantId })),
     };
     const token = `token-${viewer.sessionId}`;
-    this.#tokens.set(token, { viewer, expiresAt: new Date(Date.now() + expiresInMs) });
+    this.#tokens.set(token, { viewer, issuedAt: new Date(Date.now() - ageMs), expiresAt: new Date(Date.now() + expiresInMs) });
     return { token, viewer };
   }
 
@@ -36,7 +36,7 @@ export class FakeAuthority implements Authenticator {
     if (known !== undefined) this.#tokens.set(token, { ...known, viewer: { ...known.viewer, roles } });
   }
 
-  async authenticate(token: string): Promise<{ viewer: Viewer; expiresAt: Date }> {
+  async authenticate(token: string): ReturnType<Authenticator['authenticate']> {
     this.asked += 1;
     if (this.stuck.has(token)) await new Promise(() => {});
     const known = this.#tokens.get(token);

@@ -10,7 +10,7 @@ import { MemoryEventLog } from './memory-event-log.ts';
 /** Viewers over a log; the authenticator knows of no revocation. */
 async function start(log: MemoryEventLog) {
   const viewer: Viewer = { userId: newId<UserId>(), sessionId: newId<SessionId>(), roles: [] };
-  const authenticator = { authenticate: async () => ({ viewer, expiresAt: new Date(Date.now() + 60_000) }), jwks: async () => ({ keys: [] }) };
+  const authenticator = { authenticate: async () => ({ viewer, issuedAt: new Date(), expiresAt: new Date(Date.now() + 60_000) }), jwks: async () => ({ keys: [] }) };
   const revoke = () => log.append({ type: 'session.revoked', tenantId: null, entityId: viewer.sessionId, after: { userId: viewer.userId } });
   const change = () => log.append({ type: 'user.access', tenantId: null, entityId: viewer.userId, after: {} });
   const open = async () => {

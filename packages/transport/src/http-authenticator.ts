@@ -26,7 +26,7 @@ export function authenticatorRoutes(authenticator: Authenticator): Record<string
 const failure = z.object({
   errors: z.array(z.object({ message: z.string(), extensions: z.object({ code: z.enum(ERROR_CODES), retryable: z.boolean().optional() }) })).min(1),
 });
-const success = z.object({ viewer: z.custom<Viewer>((value) => typeof value === 'object'), expiresAt: z.coerce.date() });
+const success = z.object({ viewer: z.custom<Viewer>((value) => typeof value === 'object'), issuedAt: z.coerce.date(), expiresAt: z.coerce.date() });
 const keys = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
 
 /** An Authenticator in another process. */

@@ -58,7 +58,7 @@ function echoSubgraph(): Subgraph {
 const authenticator: Authenticator = {
   async authenticate(accessToken, address) {
     if (accessToken !== 'good' || address !== '192.0.2.1') throw new DomainError('UNAUTHENTICATED', 'This access token is not valid.');
-    return { viewer, expiresAt: new Date('2030-01-01T00:00:00Z') };
+    return { viewer, issuedAt: new Date('2029-12-31T23:50:00Z'), expiresAt: new Date('2030-01-01T00:00:00Z') };
   },
   jwks: async () => ({ keys: [{ kid: 'one' }] }),
 };
@@ -229,7 +229,7 @@ describe('the authenticator over HTTP', () => {
 
   it('says who a token stands for, or that it is no good', async () => {
     const client = remote();
-    expect(await client.authenticate('good', '192.0.2.1')).toEqual({ viewer, expiresAt: new Date('2030-01-01T00:00:00Z') });
+    expect(await client.authenticate('good', '192.0.2.1')).toEqual({ viewer, issuedAt: new Date('2029-12-31T23:50:00Z'), expiresAt: new Date('2030-01-01T00:00:00Z') });
     await expect(client.authenticate('bad', '192.0.2.1')).rejects.toMatchObject({ code: 'UNAUTHENTICATED', message: 'This access token is not valid.' });
     await expect(client.authenticate('good', null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(await client.jwks()).toEqual({ keys: [{ kid: 'one' }] });

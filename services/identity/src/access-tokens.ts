@@ -5,6 +5,8 @@ import { ALGORITHM, type Keyring } from './keyring.ts';
 const ISSUER = 'novacron';
 const AUDIENCE = 'novacron';
 const TYPE = 'JWT';
+/** How far the clocks of processes that sign may be ahead of ours. */
+const CLOCKS_DIFFER_MS = 60_000;
 
 export interface AccessTokenClaims {
   userId: UserId;
@@ -14,7 +16,7 @@ export interface AccessTokenClaims {
 export interface AccessTokens {
   issue(claims: AccessTokenClaims): Promise<{ token: string; expiresAt: Date }>;
   /** What a token of ours says. UNAUTHENTICATED when it is malformed, forged, not for us or expired. */
-  verify(token: string): Promise<AccessTokenClaims & { expiresAt: Date }>;
+  verify(token: string): Promise<AccessTokenClaims & { issuedAt: Date; expiresAt: Date }>;
 }
 
 export function createAccessTokens({ keyring, now, lifetimeMs }: { keyring: Keyring; now: () => Date; lifetimeMs: number }): AccessTokens {
@@ -50,10 +52,11 @@ export function createAccessTokens({ keyring, now, lifetimeMs }: { keyring: Keyr
           currentDate: now(),
           requiredClaims: ['sub', 'sid', 'jti', 'iat', 'exp'],
         });
-        const { sub, sid, exp } = payload;
-        if (typeof sub !== 'string' || typeof sid !== 'string' || exp === undefined || !isId(sub) || !isId(sid)) throw refusal();
+        const { sub, sid, iat, exp } = payload;
+        if (typeof sub !== 'string' || typeof sid !== 'string' || iat === undefined || exp === undefined || !isId(sub) || !isId(sid)) throw refusal();
+        if (iat * 1000 > now().getTime() + CLOCKS_DIFFER_MS) throw refusal();
         // we signed it: both are ids that we made
-        return { userId: sub as UserId, sessionId: sid as SessionId, expiresAt: new Date(exp * 1000) };
+        return { userId: sub as UserId, sessionId: sid as SessionId, issuedAt: new Date(iat * 1000), expiresAt: new Date(exp * 1000) };
       } catch (error) {
         if (error instanceof errors.JWTExpired) throw refusal('The access token has expired: refresh the session.', error);
         if (error instanceof errors.JOSEError) throw refusal(undefined, error);

@@ -69,7 +69,7 @@ export function createSignIn({ db, passwords, accessTokens, secondFactors, sessi
       }
       const { passwordHash: _, ...row } = account;
       const user = userRecord(row);
-      const shown = await secondFactors.check(user.id, code?.trim() || null);
+      const shown = await secondFactors.check(user.id, code?.trim() || null, tidy(origin));
       if (shown === 'owed') return { owed: 'second_factor' };
       if (shown === 'wrong') throw new DomainError('UNAUTHENTICATED', 'The code is wrong, or was used before.', { field: 'code' });
       const { token, tokenHash } = newRefreshToken();
@@ -100,10 +100,10 @@ export function createSignIn({ db, passwords, accessTokens, secondFactors, sessi
     },
 
     async authenticate(accessToken) {
-      const { expiresAt, ...claims } = await accessTokens.verify(accessToken);
+      const { issuedAt, expiresAt, ...claims } = await accessTokens.verify(accessToken);
       const viewer: Viewer | null = await findViewer(db, claims);
       if (viewer === null) throw new DomainError('UNAUTHENTICATED', 'This session has ended: sign in again.');
-      return { viewer, expiresAt };
+      return { viewer, issuedAt, expiresAt };
     },
   };
 }

@@ -83,6 +83,7 @@ describe('an access token', () => {
     ['of an unknown key', { header: { kid: newId() } }],
     ['without a key', { header: { kid: undefined } }],
     ['that is not yet one', { claims: { nbf: 4_000_000_000 } }],
+    ['that was made in the future', { claims: { iat: 4_000_000_000, exp: 4_000_000_600 } }],
   ])('is refused %s', async (_what, changes) => {
     await expect(authenticate(await forge(changes))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   });
