@@ -1,0 +1,46 @@
+import { getNamedType, isObjectType, type GraphQLField } from 'graphql';
+
+/** What a mutation is about. */
+export interface Target {
+  targetType: string | null;
+  targetId: string | null;
+  tenantId: string | null;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const text = (value: unknown): string | null => (typeof value === 'string' ? value.slice(0, 128) : null);
+const uncapitalized = (name: string): string => name.slice(0, 1).toLowerCase() + name.slice(1);
+
+/** `createVm` and `VmPayload { vm, operation }`, `assignRole` and `User`, `revokeApiToken` and a Boolean: of what type, and where in the answer it stands. */
+function subjectOf(field: GraphQLField<unknown, unknown>): { type: string; within: string | null } {
+  const named = getNamedType(field.type);
+  if (isObjectType(named)) {
+    const fields = Object.values(named.getFields());
+    if (fields.some(({ name }) => name === 'id')) return { type: named.name, within: null };
+    const holds = fields.find((one) => {
+      const inner = getNamedType(one.type);
+      return one.name !== 'operation' && isObjectType(inner) && 'id' in inner.getFields();
+    });
+    if (holds) return { type: getNamedType(holds.type).name, within: holds.name };
+  }
+  const noun = /[A-Z].*$/.exec(field.name)?.[0];
+  return { type: noun ?? 'Session', within: null }; // login, logout
+}
+
+/** What can be told of a mutation's target: first by its arguments, and by its answer once it has one. */
+export function targetReader(field: GraphQLField<unknown, unknown>): (args: Fields, answer?: unknown) => Target {
+  const { type, within } = subjectOf(field);
+  const key = `${uncapitalized(type)}Id`;
+  return (args, answer) => {
+    const input = isFields(args['input']) ? args['input'] : {};
+    const made = within !== null && isFields(answer) ? answer[within] : answer;
+    const record = isFields(made) ? made : {};
+    // as identity shows users: the user as seen by somebody
+    const seen = isFields(record['user']) ? record['user'] : record;
+    const id = text(seen['id']) ?? text(args['id']) ?? text(input['id']) ?? text(args[key]) ?? text(input[key]);
+    const tenantId = type === 'Tenant' ? id : (text(seen['tenantId']) ?? text(args['tenantId']) ?? text(input['tenantId']));
+    return { targetType: type, targetId: id, tenantId };
+  };
+}
