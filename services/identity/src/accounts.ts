@@ -2,9 +2,10 @@ import { requireInTenant, requirePermission, tenantsWith, type Viewer } from '@n
 import { DomainError, parseId, type TenantId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Passwords } from './passwords.ts';
-import { parseEmail, parseName, parsePassword, parseQuota, parseRole, parseTenantName, requireMayGrant, type Quota } from './rules.ts';
-import { assignRole, createTenant, createUser } from './store/accounts.ts';
+import { parseEmail, parseName, parsePassword, parseQuota, parseRole, parseTenantName, requireMayGrant, type QuotaInput } from './rules.ts';
+import { createTenant, createUser } from './store/accounts.ts';
 import { userRecord, USER_COLUMNS } from './store/records.ts';
+import { assignRole } from './store/roles.ts';
 import type { Database } from './store/database.ts';
 import type { TenantRecord, UserRecord } from './visibility.ts';
 
@@ -25,7 +26,7 @@ export interface NewAccount {
 /** What administrators do. Each checks the permission, then the input, and says in one log line what it changed. */
 export interface Accounts {
   /** Errors: FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS. */
-  createTenant(asker: Asker, input: { name: string; quota?: Partial<Record<keyof Quota, number | null | undefined>> | null | undefined }): Promise<TenantRecord>;
+  createTenant(asker: Asker, input: { name: string; quota?: QuotaInput | null | undefined }): Promise<TenantRecord>;
   /** Errors: FORBIDDEN, NOT_FOUND (the tenant), BAD_USER_INPUT, ALREADY_EXISTS. */
   createUser(asker: Asker, input: NewAccount): Promise<UserRecord>;
   /** Idempotent. Errors: FORBIDDEN, NOT_FOUND (tenant or user), BAD_USER_INPUT, INVALID_STATE (the last administrator). */
@@ -56,7 +57,7 @@ export function createAccounts({ db, passwords, now, logger }: AccountsOptions):
       const [email, name] = [parseEmail(input.email), parseName(input.name)];
       const password = parsePassword(input.password, [email, name]);
       const passwordHash = await passwords.hash(password);
-      const user = await createUser(db, { email, name, passwordHash, tenantId, role, at: now() });
+      const user = await createUser(db, { email, name, passwordHash, tenantId, role, by: creator.userId, at: now() });
       logger.info({ requestId, by: creator.userId, userId: user.id, tenantId, role }, 'user created');
       return user;
     },
@@ -68,7 +69,7 @@ export function createAccounts({ db, passwords, now, logger }: AccountsOptions):
       const userId = parseId<UserId>(input.userId, 'user');
       requireMayGrant(assigner, role);
       await requireKnown(db, assigner, userId);
-      const user = await assignRole(db, { userId, tenantId, role, viewer: assigner });
+      const user = await assignRole(db, { userId, tenantId, role, viewer: assigner, at: now() });
       logger.info({ requestId, by: assigner.userId, userId, tenantId, role }, 'role assigned');
       return user;
     },

@@ -1,5 +1,6 @@
 import { isPlatformAdmin, ROLES, type Role, type Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import { QUOTA_RESOURCES, type Limits, type QuotaResource } from '@novacron/operations';
 import { isCommon } from './common-passwords.ts';
 
 /** What identity accepts and refuses: no clock, no database. */
@@ -85,24 +86,19 @@ export function parseRole(text: string, field = 'role'): Role {
   return role;
 }
 
-/** Null: no limit. Memory is in bytes. */
-export interface Quota {
-  vms: number | null;
-  vcpus: number | null;
-  memory: number | null;
-}
+/** Null: no limit. Memory and storage are in bytes. */
+export type QuotaInput = { [Resource in QuotaResource]?: number | null | undefined };
 
-export const UNLIMITED: Quota = { vms: null, vcpus: null, memory: null };
-
-type QuotaInput = { [Resource in keyof Quota]?: number | null | undefined };
-
-export function parseQuota(input: QuotaInput | null | undefined): Quota {
-  const limit = (resource: keyof Quota): number | null => {
-    const value = input?.[resource] ?? null;
-    if (value !== null && value < 0) throw refuse(`quota.${resource}`, 'A limit is not negative; leave it out for no limit.');
-    return value;
-  };
-  return { vms: limit('vms'), vcpus: limit('vcpus'), memory: limit('memory') };
+/** The limits that an input names; null is without limit. */
+export function parseQuota(input: QuotaInput | null | undefined): Partial<Limits> {
+  const limits: Partial<Limits> = {};
+  for (const resource of QUOTA_RESOURCES) {
+    const value = input?.[resource];
+    if (value === undefined) continue;
+    if (value !== null && value < 0) throw refuse(`quota.${resource}`, 'A limit is not negative; null is without limit.');
+    limits[resource] = value;
+  }
+  return limits;
 }
 
 /** Only a platform administrator makes another one. */
@@ -115,14 +111,15 @@ export function requireMayGrant(viewer: Viewer, role: Role): void {
 export interface RoleChange {
   /** What the user is in the tenant now; null for no member. */
   from: Role | null;
-  to: Role;
+  /** Null: none any more. */
+  to: Role | null;
   /** Whether somebody would still administer the platform, were this role taken away. */
   othersAdminister: boolean;
 }
 
 /** FORBIDDEN where the viewer may not change that role into this one; INVALID_STATE for the last administrator. */
 export function requireMayChange(viewer: Viewer, { from, to, othersAdminister }: RoleChange): void {
-  requireMayGrant(viewer, to);
+  if (to !== null) requireMayGrant(viewer, to);
   if (from !== 'platform_admin' || to === 'platform_admin') return;
   if (!isPlatformAdmin(viewer)) {
     throw new DomainError('FORBIDDEN', 'Only a platform administrator takes platform_admin away.', { field: 'role' });

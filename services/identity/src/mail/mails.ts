@@ -6,6 +6,10 @@ export interface Mails {
   already_registered: { name: string; address: string | null };
   reset_password: { name: string; token: string };
   invitation: { name: string; token: string; tenant: string; invitedBy: string };
+  /** To the new address: the token shows that who asked reads mail there. */
+  change_email: { name: string; token: string };
+  /** To the old address. `address`: from where it was changed. */
+  email_changed: { name: string; email: string; address: string | null; at: Date };
   new_device: { name: string; address: string | null; device: string | null; at: Date };
   password_changed: { name: string; address: string | null; at: Date };
   second_factor_changed: { name: string; change: 'enabled' | 'disabled' | 'codes_renewed' | 'reset_by_administrator'; address: string | null; at: Date };
