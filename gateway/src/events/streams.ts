@@ -24,7 +24,7 @@ const utc = (at: string): string => new Date(at).toISOString();
 
 /** An event of no tenant concerns the fleet itself. */
 const seesEvent = (viewer: Viewer, permission: Permission, event: EventRecord): boolean =>
-  event.tenantId === null ? isPlatformAdmin(viewer) : can(viewer, permission, event.tenantId);
+  (event.tenantId === null ? isPlatformAdmin(viewer) : true) && can(viewer, permission, event.tenantId ?? undefined);
 
 interface VmFilter {
   states?: readonly string[] | null;

@@ -1,5 +1,5 @@
 import { prettyFormatQueryPlan, type PlanNode, type QueryPlan, type SubscriptionNode } from '@apollo/query-planner';
-import { isPlatformAdmin, requireViewer, type Viewer } from '@novacron/contracts';
+import { isPlatformAdmin, requireSignedIn, type Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { InvalidDocument } from '@novacron/supergraph';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -36,7 +36,7 @@ export function routeQueryPlan<Context extends { viewer: Viewer | null }>(app: F
   async function answer(request: FastifyRequest): Promise<QueryPlanAnswer> {
     requireJson(request.headers);
     const context = await contextOf(request);
-    if (!isPlatformAdmin(requireViewer(context.viewer))) throw new DomainError('FORBIDDEN', 'Query plans are for platform administrators.');
+    if (!isPlatformAdmin(requireSignedIn(context.viewer))) throw new DomainError('FORBIDDEN', 'Query plans are for platform administrators.');
     const { query, operationName } = readBody(request.body);
     const plan = graph.prepare(query ?? '', operationName, context).plan();
     return { plan: outline(plan), text: prettyFormatQueryPlan(plan) };

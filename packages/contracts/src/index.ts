@@ -15,11 +15,13 @@ export * as migrationSteps from './migration.ts';
 export type { Device, DiskDevice, NicDevice } from './devices.ts';
 export {
   can,
+  FLEET_SCOPES,
   isPlatformAdmin,
   PERMISSIONS,
   permissionsOf,
   requireInTenant,
   requirePermission,
+  requireScope,
   requireSignedIn,
   requireViewer,
   ROLES,

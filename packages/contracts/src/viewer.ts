@@ -157,6 +157,15 @@ export function requireSignedIn(viewer: Viewer | null): Viewer {
   return known;
 }
 
+/** One of these is needed by a token that asks for what every signed-in user sees: hosts and storage pools. */
+export const FLEET_SCOPES = ['host:read', 'vm:read', 'volume:read', 'image:read', 'network:read', 'migration:read'] as const satisfies readonly Permission[];
+
+/** FORBIDDEN for an API token that was made for none of these; whoever has signed in needs no scope, and roles are not looked at. */
+export function requireScope(viewer: Viewer | null, anyOf: readonly Permission[]): void {
+  if (viewer === null || anyOf.some((permission) => isInScope(viewer, permission))) return;
+  throw new DomainError('FORBIDDEN', `This API token was not made for this: it needs the scope ${anyOf.join(' or ')}.`);
+}
+
 /** The viewer, if it holds the permission (in that tenant); else UNAUTHENTICATED or FORBIDDEN. */
 export function requirePermission(viewer: Viewer | null, permission: Permission, tenantId?: string): Viewer {
   const known = requireViewer(viewer);

@@ -4,6 +4,7 @@ import FederationPlugin from '@pothos/plugin-federation';
 import type { Permission, RequestContext } from '@novacron/contracts';
 import ProtectionPlugin from './protection.ts';
 import { ByteSize, DateTime, Json } from './scalars.ts';
+import TokenScopesPlugin from './token-scopes.ts';
 
 export interface SchemaTypes<Context extends RequestContext> {
   Context: Context;
@@ -20,11 +21,15 @@ export interface SchemaTypes<Context extends RequestContext> {
 /** The types that Pothos sees once it has filled in its own defaults. */
 export type ExtendedTypes<Context extends RequestContext> = PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes<Context>>;
 
-/** The builder that every subgraph starts from: our scalars, fields not nullable unless they say so, root fields for who has signed in, federation. */
-export function createBuilder<Context extends RequestContext>() {
+/**
+ * The builder that every subgraph starts from: our scalars, fields not nullable unless they say so, root fields for who has signed
+ * in, types that say which scopes an API token needs for them, federation.
+ */
+export function createBuilder<Context extends RequestContext>({ closedToTokens = false }: { closedToTokens?: boolean } = {}) {
   const builder = new SchemaBuilder<SchemaTypes<Context>>({
     // The last is asked first. Directives must come before federation, or @key silently vanishes.
-    plugins: [DirectivesPlugin, FederationPlugin, ProtectionPlugin],
+    plugins: [DirectivesPlugin, FederationPlugin, ProtectionPlugin, TokenScopesPlugin],
+    closedToTokens,
     defaultFieldNullability: false,
   });
   builder.addScalarType('ByteSize', ByteSize);

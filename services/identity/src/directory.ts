@@ -1,7 +1,7 @@
-import { isPlatformAdmin, requireViewer, tenantsWith, type Role, type Viewer } from '@novacron/contracts';
+import { requireViewer, tenantsWith, type Role, type Viewer } from '@novacron/contracts';
 import type { SessionId, TenantId, UserId } from '@novacron/core';
 import { byId, containing, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
-import { parseSearch } from './rules.ts';
+import { normalizeEmail, normalizeUsername, parseSearch } from './rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
 import type { SettingName } from './settings/catalogue.ts';
 import type { Database } from './store/database.ts';
@@ -29,19 +29,42 @@ export async function listUsers(
   return toConnection(views, page, (view) => [view.user.id], () => db.user.count({ where }));
 }
 
-/** The tenants in which the viewer holds a role; all of them for a platform administrator. */
+/** The tenants in which the viewer holds tenant:read, as every role does; all of them for a platform administrator. */
 export async function listTenants(db: Database, someone: Viewer | null, args: PageArguments): Promise<Connection<TenantRecord>> {
   const viewer = requireViewer(someone);
   const page = parsePage(args);
-  const where = isPlatformAdmin(viewer) ? {} : { id: { in: viewer.roles.map((held) => held.tenantId as string) } };
+  const tenants = tenantsWith(viewer, 'tenant:read');
+  const where = tenants === 'all' ? {} : { id: { in: tenants as string[] } };
   const range = byId(page);
   const rows = await db.tenant.findMany({ ...range, where: { AND: [where, range.where] }, select: TENANT_COLUMNS });
   return toConnection(rows.map(tenantRecord), page, (tenant) => [tenant.id], () => db.tenant.count({ where }));
 }
 
-/** The account behind an address, with its password hash: for signing in alone. Deactivated ones are not there. */
-export const findAccount = (db: Database, email: string) =>
-  db.user.findFirst({ where: { email, emailClaimed: true, deactivatedAt: null }, select: { ...USER_COLUMNS, passwordHash: true } });
+const PERSON = { kind: 'person', deletedAt: null } as const;
+const WITH_PASSWORD = { ...USER_COLUMNS, emailClaimed: true, passwordHash: true } as const;
+
+/** The accounts that somebody may mean who types this, with their password hashes: for signing in alone. */
+export interface Candidates {
+  /** Whose user name it is, or whose address. */
+  owner: AccountWithPassword | null;
+  /** Of those who registered themselves with this address, and have not shown yet that they read mail there, the last one. */
+  waiting: AccountWithPassword | null;
+}
+
+export type AccountWithPassword = NonNullable<Awaited<ReturnType<typeof findOwner>>>;
+
+const findOwner = (db: Database, where: { email: string; emailClaimed: true } | { username: string }) =>
+  db.user.findFirst({ where: { ...where, ...PERSON }, select: WITH_PASSWORD });
+
+/** The same queries whatever there is. Deactivated ones are among them. */
+export async function findCandidates(db: Database, login: string): Promise<Candidates> {
+  const [email, username] = [normalizeEmail(login) ?? '', normalizeUsername(login) ?? ''];
+  const [owner, waiting] = await Promise.all([
+    findOwner(db, username === '' ? { email, emailClaimed: true } : { username }),
+    db.user.findFirst({ where: { email, emailClaimed: false, ...PERSON }, orderBy: { createdAt: 'desc' }, select: WITH_PASSWORD }),
+  ]);
+  return { owner, waiting };
+}
 
 export const hasUsers = async (db: Database): Promise<boolean> => (await db.user.findFirst({ select: { id: true } })) !== null;
 

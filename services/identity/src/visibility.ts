@@ -1,4 +1,4 @@
-import { can, isPlatformAdmin, permissionsOf, seesTenant, type Permission, type RoleAssignment, type Viewer } from '@novacron/contracts';
+import { can, isPlatformAdmin, permissionsOf, seesTenant, tenantsWith, type Permission, type RoleAssignment, type Viewer } from '@novacron/contracts';
 import { DomainError, type TenantId, type UserId } from '@novacron/core';
 
 /** Who sees what of whom: no clock, no database. */
@@ -35,29 +35,37 @@ export function viewUser(user: UserRecord | null, viewer: Viewer | null): UserVi
   if (user === null || viewer === null) return null;
   const visible =
     user.deletedAt !== null || user.id === viewer.userId || isPlatformAdmin(viewer) || user.roles.some((held) => seesTenant(viewer, held.tenantId));
-  return visible ? { user, viewer } : null;
+  // what members see of one another is no token's that was made for something else
+  const inScope = viewer.scopes === undefined || user.id === viewer.userId || can(viewer, 'user:read');
+  return visible && inScope ? { user, viewer } : null;
 }
 
 export const viewTenant = (tenant: TenantRecord | null, viewer: Viewer | null): TenantRecord | null =>
-  tenant !== null && seesTenant(viewer, tenant.id) ? tenant : null;
+  tenant !== null && can(viewer, 'tenant:read', tenant.id) ? tenant : null;
 
 const isSelf = ({ user, viewer }: UserView): boolean => user.id === viewer.userId;
 
+/** It has signed in itself: more than a token that stands for it. */
+export const isSignedInSelf = (view: UserView): boolean => isSelf(view) && view.viewer.scopes === undefined;
+
 /**
- * The roles of a user: all of them to itself, to others those of the tenants where they hold user:read.
+ * The roles of a user: all of them to itself (those that its token has to a token), to others those of the tenants where they hold user:read.
  * FORBIDDEN without such a tenant.
  */
 export function rolesOf(view: UserView): RoleAssignment[] {
   const { user, viewer } = view;
-  if (isSelf(view) || isPlatformAdmin(viewer) || user.deletedAt !== null) return user.roles;
+  if (isSelf(view)) return viewer.scopes === undefined ? user.roles : [...viewer.roles];
+  if (tenantsWith(viewer, 'user:read') === 'all' || user.deletedAt !== null) return user.roles;
   const roles = user.roles.filter((held) => can(viewer, 'user:read', held.tenantId));
   if (roles.length === 0) throw new DomainError('FORBIDDEN', 'You need the permission user:read for this.');
   return roles;
 }
 
-/** What those roles allow now. FORBIDDEN as for the roles. */
-export const permissionsIn = (view: UserView): Permission[] =>
-  permissionsOf({ ...view.viewer, userId: view.user.id, roles: rolesOf(view) });
+/** What those roles allow now; of them what its token was made for, to a token. FORBIDDEN as for the roles. */
+export function permissionsIn(view: UserView): Permission[] {
+  const { scopes, ...viewer } = view.viewer;
+  return permissionsOf({ ...viewer, ...(isSelf(view) && scopes !== undefined ? { scopes } : {}), roles: rolesOf(view) });
+}
 
 /**
  * What is done to an account reaches all its tenants: the viewer needs the permission in each of them, and a platform
@@ -76,10 +84,10 @@ export function requireAdministers({ user, viewer }: UserView, permission: Permi
 export function requireSeesSessions(view: UserView): void {
   const { user, viewer } = view;
   const administers =
-    isPlatformAdmin(viewer) ||
+    tenantsWith(viewer, 'user:read') === 'all' ||
     (user.roles.length > 0 &&
       user.roles.every((held) => held.role !== 'platform_admin' && can(viewer, 'user:read', held.tenantId)));
-  if (!isSelf(view) && !administers) {
+  if (!isSignedInSelf(view) && !administers) {
     throw new DomainError('FORBIDDEN', 'You need the permission user:read in every tenant of this user for this.');
   }
 }

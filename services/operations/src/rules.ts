@@ -1,4 +1,4 @@
-import { can, isPlatformAdmin, requireInTenant, requireViewer, type OperationState, type Viewer } from '@novacron/contracts';
+import { can, isPlatformAdmin, requireInTenant, requirePermission, requireViewer, type OperationState, type Viewer } from '@novacron/contracts';
 import { DomainError, type ErrorRecord, type OperationId, type TenantId, type UserId } from '@novacron/core';
 import type { StepState } from './generated/prisma/enums.ts';
 
@@ -37,7 +37,7 @@ type Held = Pick<OperationRecord, 'tenantId'>;
 
 /** An operation of no tenant concerns the platform itself. */
 const may = (viewer: Viewer | null, permission: 'operation:read' | 'operation:cancel', { tenantId }: Held): boolean =>
-  tenantId === null ? isPlatformAdmin(viewer) : can(viewer, permission, tenantId);
+  (tenantId === null ? isPlatformAdmin(viewer) : true) && can(viewer, permission, tenantId ?? undefined);
 
 /** What the viewer may not see is not there. */
 export const viewOperation = <Operation extends Held>(operation: Operation | null, viewer: Viewer | null): Operation | null =>
@@ -52,7 +52,8 @@ export function requireMayCancel<Operation extends Held>(operation: Operation | 
   if (operation === null || (operation.tenantId === null && !isPlatformAdmin(viewer))) {
     throw new DomainError('NOT_FOUND', 'There is no operation with this id.', { field: 'id' });
   }
-  if (operation.tenantId !== null) requireInTenant(viewer, 'operation:cancel', operation.tenantId, 'operation');
+  if (operation.tenantId === null) requirePermission(viewer, 'operation:cancel');
+  else requireInTenant(viewer, 'operation:cancel', operation.tenantId, 'operation');
   return operation;
 }
 

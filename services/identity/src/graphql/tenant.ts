@@ -1,30 +1,50 @@
 import { connectionType, forwardArguments } from '@novacron/graphql';
-import { requireViewer } from '@novacron/contracts';
-import type { Resources, TenantQuota } from '@novacron/operations';
+import { requireScope, requireViewer } from '@novacron/contracts';
+import type { Limits, QuotaResource, Resources } from '@novacron/operations';
 import { listTenants } from '../directory.ts';
 import { viewTenant, type TenantRecord } from '../visibility.ts';
 import { builder } from './context.ts';
 
-const Quota = builder.objectRef<TenantQuota['limits']>('Quota').implement({
+/** What each number counts, in the words of the graph. */
+const COUNTED = {
+  vms: 'VMs: how many it has, running or not.',
+  vcpus: 'Virtual CPUs of all its VMs together.',
+  memory: 'Memory of all its VMs together.',
+  storage: 'Storage: the size of all its volumes, boot disks and snapshots together, however much of it is written.',
+  snapshots: 'Snapshots of all its volumes.',
+  networks: 'Networks of its own.',
+  operationsInFlight: 'Operations that somebody has asked for and that have not ended. Those that others have begun, such as the moves of a host that is drained, do not count.',
+} as const satisfies Record<QuotaResource, string>;
+
+const Quota = builder.objectRef<Limits>('Quota').implement({
   description: 'What a tenant may use at most. Null is without limit.',
   fields: (t) => ({
-    vms: t.exposeInt('vms', { nullable: true, description: 'How many VMs it may have, running or not.' }),
-    vcpus: t.exposeInt('vcpus', { nullable: true, description: 'How many virtual CPUs all its VMs may have together.' }),
-    memory: t.field({ type: 'ByteSize', nullable: true, description: 'How much memory all its VMs may have together.', resolve: (quota) => quota.memory }),
+    vms: t.exposeInt('vms', { nullable: true, description: COUNTED.vms }),
+    vcpus: t.exposeInt('vcpus', { nullable: true, description: COUNTED.vcpus }),
+    memory: t.field({ type: 'ByteSize', nullable: true, description: COUNTED.memory, resolve: (quota) => quota.memory }),
+    storage: t.field({ type: 'ByteSize', nullable: true, description: COUNTED.storage, resolve: (quota) => quota.storage }),
+    snapshots: t.exposeInt('snapshots', { nullable: true, description: COUNTED.snapshots }),
+    networks: t.exposeInt('networks', { nullable: true, description: COUNTED.networks }),
+    operationsInFlight: t.exposeInt('operationsInFlight', { nullable: true, description: COUNTED.operationsInFlight }),
   }),
 });
 
 const QuotaUsage = builder.objectRef<Resources>('QuotaUsage').implement({
   description: 'What a tenant uses of its quota now.',
   fields: (t) => ({
-    vms: t.exposeInt('vms', { description: 'How many VMs it has, running or not.' }),
-    vcpus: t.exposeInt('vcpus', { description: 'How many virtual CPUs all its VMs have together.' }),
-    memory: t.field({ type: 'ByteSize', description: 'How much memory all its VMs have together.', resolve: (usage) => usage.memory }),
+    vms: t.exposeInt('vms', { description: COUNTED.vms }),
+    vcpus: t.exposeInt('vcpus', { description: COUNTED.vcpus }),
+    memory: t.field({ type: 'ByteSize', description: COUNTED.memory, resolve: (usage) => usage.memory }),
+    storage: t.field({ type: 'ByteSize', description: COUNTED.storage, resolve: (usage) => usage.storage }),
+    snapshots: t.exposeInt('snapshots', { description: COUNTED.snapshots }),
+    networks: t.exposeInt('networks', { description: COUNTED.networks }),
+    operationsInFlight: t.exposeInt('operationsInFlight', { description: COUNTED.operationsInFlight }),
   }),
 });
 
 export const Tenant = builder.objectRef<TenantRecord>('Tenant').implement({
   description: 'A customer, department or project: everything that is not the platform itself belongs to one.',
+  tokenScopes: ['tenant:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name: 1 to 63 of a-z, 0-9 and -, like no other tenant.' }),
@@ -44,7 +64,10 @@ export const Tenant = builder.objectRef<TenantRecord>('Tenant').implement({
 
 builder.asEntity(Tenant, {
   key: builder.selection<{ id: string }>('id'),
-  resolveReference: async ({ id }, { viewer, loaders }) => viewTenant(await loaders.tenants.load(id), viewer),
+  resolveReference: async ({ id }, { viewer, loaders }) => {
+    requireScope(viewer, ['tenant:read']);
+    return viewTenant(await loaders.tenants.load(id), viewer);
+  },
 });
 
 const TenantConnection = connectionType(builder, 'Tenant', Tenant);
@@ -65,12 +88,16 @@ builder.queryFields((t) => ({
   }),
 }));
 
-const QuotaInput = builder.inputType('QuotaInput', {
-  description: 'What a tenant may use at most. What is left out has no limit.',
+export const QuotaInput = builder.inputType('QuotaInput', {
+  description: 'What a tenant may use at most; null is without limit. For a new tenant, what is left out has no limit.',
   fields: (t) => ({
-    vms: t.int({ description: 'How many VMs it may have, running or not.' }),
-    vcpus: t.int({ description: 'How many virtual CPUs all its VMs may have together.' }),
-    memory: t.field({ type: 'ByteSize', description: 'How much memory all its VMs may have together.' }),
+    vms: t.int({ description: COUNTED.vms }),
+    vcpus: t.int({ description: COUNTED.vcpus }),
+    memory: t.field({ type: 'ByteSize', description: COUNTED.memory }),
+    storage: t.field({ type: 'ByteSize', description: COUNTED.storage }),
+    snapshots: t.int({ description: COUNTED.snapshots }),
+    networks: t.int({ description: COUNTED.networks }),
+    operationsInFlight: t.int({ description: COUNTED.operationsInFlight }),
   }),
 });
 

@@ -21,6 +21,7 @@ export const Host = builder.externalRef('Host', builder.selection<{ id: string }
 
 export const Migration = builder.objectRef<MigrationRow>('Migration').implement({
   description: 'A move of a VM from one host to another. What is measured is null until libvirt has said it; sizes are bytes.',
+  tokenScopes: ['migration:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     vm: t.field({ type: Vm, description: 'The VM that moves.', resolve: ({ vmId }) => ({ id: vmId }) }),

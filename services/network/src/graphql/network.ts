@@ -41,6 +41,7 @@ export const mayReadNetwork = (viewer: Viewer | null, network: NetworkRow): bool
 
 export const Network = builder.objectRef<NetworkRow>('Network').implement({
   description: 'What NICs are on: a range of addresses, and how far it reaches. A host has it while one of its VMs needs it.',
+  tokenScopes: ['network:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name, unique in its tenant.' }),

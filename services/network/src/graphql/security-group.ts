@@ -34,6 +34,7 @@ const SecurityRule = builder.objectRef<RuleRow>('SecurityRule').implement({
 
 export const SecurityGroup = builder.objectRef<GroupWithRules>('SecurityGroup').implement({
   description: 'What NICs let through. A NIC with groups lets through what one of them does, and DHCP and ARP; one without lets through everything but what is spoofed.',
+  tokenScopes: ['security_group:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name, unique in its tenant.' }),

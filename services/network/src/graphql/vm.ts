@@ -7,6 +7,7 @@ import { SecurityGroup } from './security-group.ts';
 
 export const VmNic = builder.objectRef<NicWithGroups>('VmNic').implement({
   description: 'A network interface of a VM.',
+  tokenScopes: ['network:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     mac: t.exposeString('mac', { description: 'Its MAC address, unique in the fleet.' }),

@@ -35,6 +35,7 @@ const OperationStep = builder.objectRef<StepRecord>('OperationStep').implement({
 export const Operation = builder.objectRef<OperationRecord>('Operation');
 Operation.implement({
   description: 'A verb under way, or done. It survives every restart, and ends: done, failed or cancelled, with nothing left half-made.',
+  tokenScopes: ['operation:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     // These three the events subgraph also provides, from the event itself.

@@ -16,6 +16,7 @@ const sees = (viewer: Viewer | null, image: ImageRow): boolean => can(viewer, 'i
 
 export const Image = builder.objectRef<ImageRow>('Image').implement({
   description: 'A disk image that boot disks are clones of.',
+  tokenScopes: ['image:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name, unique in its tenant, or among public images.' }),

@@ -1,4 +1,4 @@
-import { requireViewer } from '@novacron/contracts';
+import { FLEET_SCOPES, requireScope, requireViewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { byId, connectionType, forwardArguments, parsePage, toConnection } from '@novacron/graphql';
 import type { PoolRow } from '../database.ts';
@@ -7,6 +7,7 @@ import { Host } from './stubs.ts';
 
 export const StoragePool = builder.objectRef<PoolRow>('StoragePool').implement({
   description: 'A directory that hosts keep volumes in, each through its own libvirt. Every signed-in user sees it.',
+  tokenScopes: FLEET_SCOPES,
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name: no host has two pools of one name. libvirt calls it nc-<name>.' }),
@@ -32,7 +33,10 @@ export const StoragePool = builder.objectRef<PoolRow>('StoragePool').implement({
 });
 builder.asEntity(StoragePool, {
   key: builder.selection<{ id: string }>('id'),
-  resolveReference: ({ id }, { viewer, loaders }) => (viewer === null || !isId(id) ? null : loaders.pool.load(id)),
+  resolveReference: ({ id }, { viewer, loaders }) => {
+    requireScope(viewer, FLEET_SCOPES);
+    return viewer === null || !isId(id) ? null : loaders.pool.load(id);
+  },
 });
 
 const StoragePoolConnection = connectionType(builder, 'StoragePool', StoragePool);

@@ -9,6 +9,7 @@ import { Tenant, User } from './stubs.ts';
 
 const VolumeSnapshot = builder.objectRef<SnapshotRow>('VolumeSnapshot').implement({
   description: 'What a volume was at one time: a full copy of it, in the same pool.',
+  tokenScopes: ['volume:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name, unique among those of its volume.' }),
@@ -20,6 +21,7 @@ const VolumeSnapshot = builder.objectRef<SnapshotRow>('VolumeSnapshot').implemen
 
 export const Volume = builder.objectRef<VolumeRow>('Volume').implement({
   description: 'A disk that VMs can have.',
+  tokenScopes: ['volume:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id; a guest finds its beginning as the serial number of the disk.' }),
     name: t.exposeString('name', { description: 'Its name, unique in its tenant.' }),

@@ -1,4 +1,4 @@
-import { can, requireViewer } from '@novacron/contracts';
+import { can, FLEET_SCOPES, requireScope, requireViewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { byId, connectionType, containing, forwardArguments, hostStateEnum, parsePage, toConnection } from '@novacron/graphql';
 import { ringFor } from '@novacron/operations';
@@ -32,6 +32,7 @@ const HostResources = builder.objectRef<{ vcpus: number; memory: bigint }>('Host
 
 export const Host = builder.objectRef<HostRow>('Host').implement({
   description: 'A machine that runs VMs. Every signed-in user sees its id, name, state and hypervisor; the rest needs host:read.',
+  tokenScopes: FLEET_SCOPES,
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),
     name: t.exposeString('name', { description: 'Its name, unique in the fleet.' }),
@@ -85,7 +86,10 @@ export const Host = builder.objectRef<HostRow>('Host').implement({
 });
 builder.asEntity(Host, {
   key: builder.selection<{ id: string }>('id'),
-  resolveReference: ({ id }, { viewer, loaders }) => (viewer === null || !isId(id) ? null : loaders.host.load(id)),
+  resolveReference: ({ id }, { viewer, loaders }) => {
+    requireScope(viewer, FLEET_SCOPES);
+    return viewer === null || !isId(id) ? null : loaders.host.load(id);
+  },
 });
 
 const HostFilter = builder.inputType('HostFilter', {

@@ -25,6 +25,7 @@ const VmKernel = builder.objectRef<KernelBoot>('VmKernel').implement({
 
 export const Vm = builder.objectRef<VmRow>('Vm').implement({
   description: 'A virtual machine.',
+  tokenScopes: ['vm:read'],
   fields: (t) => ({
     id: t.exposeID('id', { description: "Its id, and its domain's UUID on the host." }),
     name: t.exposeString('name', { ...shareable, description: 'Its name, unique in its tenant.' }),
