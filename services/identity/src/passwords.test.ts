@@ -1,7 +1,7 @@
 import { argon2, type Argon2Parameters } from 'node:crypto';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { createPasswords, HASHES_AT_ONCE } from './passwords.ts';
+import { createPasswords } from './passwords.ts';
 
 const argon2Async = promisify(argon2);
 
@@ -10,7 +10,7 @@ function watched() {
   const runs: Argon2Parameters[] = [];
   let running = 0;
   let most = 0;
-  const passwords = createPasswords(async (parameters) => {
+  const run = async (parameters: Argon2Parameters) => {
     runs.push(parameters);
     most = Math.max(most, (running += 1));
     try {
@@ -18,8 +18,8 @@ function watched() {
     } finally {
       running -= 1;
     }
-  });
-  return { passwords, runs, most: () => most };
+  };
+  return { passwords: createPasswords({ run, now: () => 0 }), runs, most: () => most };
 }
 
 describe('passwords', () => {
@@ -64,12 +64,16 @@ describe('passwords', () => {
     await expect(passwords.verify('x', stored)).rejects.toThrow('not in the form');
   });
 
-  it('computes only so many at once, and all of them in the end, failures included', async () => {
+  it('knows a hash that cost less than a new one', async () => {
+    const cheap = createPasswords({ cost: { memory: 8_192, passes: 2, parallelism: 1 } });
+    const stored = await cheap.hash('correct horse battery');
+    expect([cheap.isOutdated(stored), passwords.isOutdated(stored), passwords.isOutdated(await passwords.hash('x'))]).toEqual([false, true, false]);
+  });
+
+  it('makes one hash at a time, whoever asks for how many', async () => {
     const { passwords: seen, most } = watched();
-    await Promise.all(Array.from({ length: 12 }, () => seen.hash('correct horse battery')));
-    expect(most()).toBe(HASHES_AT_ONCE);
-    const failing = createPasswords(() => Promise.reject(new Error('no memory')), 1);
-    const results = await Promise.allSettled([failing.hash('a'), failing.hash('b'), failing.hash('c')]);
-    expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected']);
+    const both = seen.inTurn(2, async ({ verify }) => [await verify('a', null), await verify('b', null)]);
+    await Promise.all([both, ...Array.from({ length: 6 }, () => seen.hash('correct horse battery'))]);
+    expect(most()).toBe(1);
   });
 });

@@ -1,22 +1,23 @@
 import { argon2, randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto';
 import { promisify } from 'node:util';
+import { createHashQueue } from './hash-queue.ts';
 
 /** argon2id, on the thread pool. */
 export type Derive = (parameters: Argon2Parameters) => Promise<Buffer>;
+
+/** What a hash costs: memory in KiB. */
+export type Cost = Pick<Argon2Parameters, 'memory' | 'passes' | 'parallelism'>;
 
 const argon2Async = promisify(argon2);
 const derive: Derive = (parameters) => argon2Async('argon2id', parameters);
 
 /** OWASP's first choice for argon2id: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html */
-const COST = { memory: 19_456, passes: 2, parallelism: 1 } as const;
+const COST: Cost = { memory: 19_456, passes: 2, parallelism: 1 };
 const VERSION = 19; // 1.3, the only one that node:crypto computes (RFC 9106)
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
 
-/** Of libuv's four threads one stays free: tokens are signed and verified there too. */
-export const HASHES_AT_ONCE = 3;
-
-export interface Passwords {
+export interface Hashing {
   /** The PHC string to store: it carries its own salt and cost. */
   hash(password: string): Promise<string>;
   /**
@@ -26,20 +27,38 @@ export interface Passwords {
   verify(password: string, stored: string | null): Promise<boolean>;
 }
 
-export function createPasswords(run: Derive = derive, atOnce = HASHES_AT_ONCE): Passwords {
-  const queued = limitTo(atOnce);
-  const tagOf = (password: string, { nonce, tagLength, ...cost }: Omit<Argon2Parameters, 'message'>) =>
+/** Each waits for its turn: RATE_LIMITED when that would take too long (hash-queue.ts). */
+export interface Passwords extends Hashing {
+  /** Several hashes in one turn, and what is decided by them before anybody else's are looked at. */
+  inTurn<Result>(hashes: number, work: (hashing: Hashing) => Promise<Result>): Promise<Result>;
+  /** Was it hashed at less than what a new one costs? */
+  isOutdated(stored: string): boolean;
+}
+
+/** `now` in milliseconds: for the estimate of how long the queue is. */
+export function createPasswords({ run = derive, cost = COST, now = Date.now }: { run?: Derive; cost?: Cost; now?: () => number } = {}): Passwords {
+  const inTurn = createHashQueue(now);
+  const tagOf = (password: string, { nonce, tagLength, ...at }: Omit<Argon2Parameters, 'message'>) =>
     // NFC: the same password is typed as other code points on another keyboard (RFC 8265, 4.2.2)
-    queued(() => run({ message: password.normalize('NFC'), nonce, tagLength, ...cost }));
-  return {
+    run({ message: password.normalize('NFC'), nonce, tagLength, ...at });
+  const hashing: Hashing = {
     async hash(password) {
       const nonce = randomBytes(SALT_BYTES);
-      return format(nonce, await tagOf(password, { nonce, tagLength: TAG_BYTES, ...COST }));
+      return format(cost, nonce, await tagOf(password, { nonce, tagLength: TAG_BYTES, ...cost }));
     },
     async verify(password, stored) {
-      const { tag, ...parameters } = parse(stored ?? format(randomBytes(SALT_BYTES), randomBytes(TAG_BYTES)));
+      const { tag, ...parameters } = parse(stored ?? format(cost, randomBytes(SALT_BYTES), randomBytes(TAG_BYTES)));
       const same = timingSafeEqual(await tagOf(password, { ...parameters, tagLength: tag.length }), tag);
       return same && stored !== null;
+    },
+  };
+  return {
+    hash: (password) => inTurn(1, () => hashing.hash(password)),
+    verify: (password, stored) => inTurn(1, () => hashing.verify(password, stored)),
+    inTurn: (hashes, work) => inTurn(hashes, () => work(hashing)),
+    isOutdated(stored) {
+      const { memory, passes, tag } = parse(stored);
+      return memory < cost.memory || passes < cost.passes || tag.length < TAG_BYTES;
     },
   };
 }
@@ -47,8 +66,8 @@ export function createPasswords(run: Derive = derive, atOnce = HASHES_AT_ONCE): 
 const unpadded = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64').replace(/=+$/, '');
 
 /** https://github.com/P-H-C/phc-string-format */
-const format = (salt: Buffer, tag: Buffer): string =>
-  `$argon2id$v=${VERSION}$m=${COST.memory},t=${COST.passes},p=${COST.parallelism}$${unpadded(salt)}$${unpadded(tag)}`;
+const format = ({ memory, passes, parallelism }: Cost, salt: Buffer, tag: Buffer): string =>
+  `$argon2id$v=${VERSION}$m=${memory},t=${passes},p=${parallelism}$${unpadded(salt)}$${unpadded(tag)}`;
 
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
@@ -61,22 +80,5 @@ function parse(stored: string) {
     parallelism: Number(parallelism),
     nonce: Buffer.from(salt, 'base64'),
     tag: Buffer.from(tag, 'base64'),
-  };
-}
-
-/** At most so many at once; the others wait in the order in which they came. */
-function limitTo(atOnce: number) {
-  let free = atOnce;
-  const waiting: (() => void)[] = [];
-  return async <Result>(task: () => Promise<Result>): Promise<Result> => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free += 1;
-    }
   };
 }

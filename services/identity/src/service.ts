@@ -1,27 +1,30 @@
 import type { RedisOptions } from 'ioredis';
 import { pino, type Logger } from 'pino';
 import type { Authenticator, RequestContext, Subgraph } from '@novacron/contracts';
+import { createRinger } from '@novacron/operations';
+import { connectRedis } from '@novacron/redis';
 import { secretsOf } from '@novacron/secrets';
 import { createAccessTokens } from './access-tokens.ts';
 import { createAccounts } from './accounts.ts';
+import { createCredentials } from './accounts/credentials.ts';
+import { createAdmission } from './admission.ts';
 import { bootstrap, type FirstAdministrator } from './bootstrap.ts';
 import type { IdentityContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoaders } from './loaders.ts';
 import { createPasswords } from './passwords.ts';
+import { ringForMail, startCourier, type Courier, type MailOptions } from './mail/courier.ts';
 import { createMailbox } from './mail/mailbox.ts';
 import { createSecondFactors } from './second-factor/second-factors.ts';
+import { createEndedSessions } from './sessions/ended-sessions.ts';
+import { startSessionKeeper } from './sessions/keeper.ts';
+import { createLastUse } from './sessions/last-use.ts';
+import type { Rounds } from './sessions/rounds.ts';
+import { createSessions } from './sessions/sessions.ts';
 import { authenticatorOf, createSignIn } from './sign-in.ts';
 import { openDatabase } from './store/database.ts';
-
-export interface MailOptions {
-  /** smtp:// or smtps://; null: mails wait. */
-  smtpUrl: string | null;
-  from: string;
-  /** What links begin with. */
-  publicUrl: string;
-}
+import type { TokenAlgorithm } from './store/signing-keys.ts';
 
 export interface IdentityOptions {
   /** The owner's URL, or the one of identity's own role. */
@@ -30,9 +33,12 @@ export interface IdentityOptions {
   masterKey: Buffer;
   /** For queues, revocations and what is counted. */
   redis: RedisOptions;
+  /** Without it mails wait. */
   mail?: MailOptions;
   /** Silent unless given. */
   logger?: Logger;
+  /** What new signing keys are for: EdDSA. */
+  tokenAlgorithm?: TokenAlgorithm;
   /** How long an access token is good for: 10 minutes. */
   accessTokenLifetimeMs?: number;
   /** How long a session may be refreshed after its sign-in: 30 days. */
@@ -52,11 +58,14 @@ export interface IdentityService {
    * @returns whom it made, for the caller to show once; null when there were users already
    */
   bootstrap(): Promise<FirstAdministrator | null>;
-  /** A new key signs from now on; sessions and the tokens of the key before live on. */
+  /** A new key is shown from now on and signs in two minutes; sessions and the tokens of the key before live on. */
   rotateSigningKey(): Promise<void>;
-  /** The same, when the key that signs now is older than this. */
+  /** The same, when the newest key is older than this or of another algorithm. */
   rotateSigningKeyOlderThan(ageMs: number): Promise<void>;
-  close(): Promise<void>;
+  /** Begins the work that nobody asks for: mails go out, and Redis knows which sessions have ended. Idempotent. */
+  start(): void;
+  /** `force`: as if the process had died. */
+  close(options?: { force?: boolean }): Promise<void>;
 }
 
 const MINUTE_MS = 60_000;
@@ -70,14 +79,22 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const { accessTokenLifetimeMs = 10 * MINUTE_MS, sessionLifetimeMs = 30 * DAY_MS, clock: now = () => new Date() } = options;
   const logger = options.logger ?? pino({ level: 'silent' });
   const db = openDatabase(options.databaseUrl);
-  const passwords = createPasswords();
-  const keyring = createKeyring({ db, masterKey: options.masterKey, now, logger, tokenLifetimeMs: accessTokenLifetimeMs });
+  const redis = connectRedis(options.redis);
+  const passwords = createPasswords({ now: () => now().getTime() });
+  const keyring = createKeyring({ db, masterKey: options.masterKey, now, logger, tokenLifetimeMs: accessTokenLifetimeMs, algorithm: options.tokenAlgorithm });
   const accessTokens = createAccessTokens({ keyring, now, lifetimeMs: accessTokenLifetimeMs });
   const secrets = secretsOf(options.masterKey);
-  const mailbox = createMailbox({ secrets });
-  const secondFactors = createSecondFactors({ db });
-  const signIn = createSignIn({ db, passwords, accessTokens, secondFactors, sessionLifetimeMs, now, logger });
+  const ringer = createRinger(options.redis, logger);
+  const mail: MailOptions = options.mail ?? { smtpUrl: null, from: '', publicUrl: '' };
+  const mailbox = createMailbox({ secrets, ring: (mailId) => ringForMail(ringer, mailId) });
+  let courier: Courier | null = null;
+  const secondFactors = createSecondFactors({ db, secrets, mailbox, now, logger });
+  const admission = createAdmission({ db, accessTokens, secondFactors, sessionLifetimeMs, now, logger });
+  const signIn = createSignIn({ db, credentials: createCredentials({ db, passwords, logger }), accessTokens, admission, now, logger });
   const accounts = createAccounts({ db, passwords, now, logger });
+  const sessions = createSessions({ db, now, logger });
+  const lastUse = createLastUse({ db, redis, logger });
+  let keeper: Rounds | null = null;
   const sessionsSince = () => new Date(now().getTime() - sessionLifetimeMs);
 
   const createContext = (request: RequestContext): IdentityContext => ({
@@ -85,8 +102,10 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     db,
     accounts,
     signIn,
+    sessions,
+    secondFactors,
     mailbox,
-    loaders: createLoaders(db, sessionsSince),
+    loaders: createLoaders(db, sessionsSince, lastUse),
   });
 
   return {
@@ -95,9 +114,19 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     bootstrap: () => bootstrap({ db, passwords, now, logger }, options.bootstrap),
     rotateSigningKey: () => keyring.rotate(),
     rotateSigningKeyOlderThan: (ageMs) => keyring.rotateOlderThan(ageMs),
-    close: () => db.$disconnect(),
+    start() {
+      keeper ??= startSessionKeeper({ redis, lastUse, ended: createEndedSessions({ db, redis, now, logger, tokenLifetimeMs: accessTokenLifetimeMs }) });
+      courier ??= startCourier({ db, secrets, redis: options.redis, ringer, mail, now, logger });
+    },
+    async close(how) {
+      await courier?.close(how);
+      await keeper?.close();
+      redis.disconnect();
+      await ringer.close();
+      await db.$disconnect();
+    },
   };
 }
 
 export { schema as identitySchema };
-export type { FirstAdministrator };
+export type { FirstAdministrator, MailOptions };

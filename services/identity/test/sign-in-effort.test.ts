@@ -1,10 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createAccessTokens } from '../src/access-tokens.ts';
-import { createKeyring } from '../src/keyring.ts';
-import { createPasswords } from '../src/passwords.ts';
-import { createSecondFactors } from '../src/second-factor/second-factors.ts';
-import { createSignIn } from '../src/sign-in.ts';
+import { createCredentials } from '../src/accounts/credentials.ts';
+import { createPasswords, type Hashing } from '../src/passwords.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
 import { ADMIN, startIdentity, type TestIdentity } from './identity.ts';
 
@@ -20,24 +17,19 @@ afterAll(async () => {
   await identity?.close();
 });
 
-it('checks a password for whatever address, so that the time tells nothing', async () => {
-  const { masterKey, clock } = identity;
-  const logger = pino({ level: 'silent' });
-  const passwords = createPasswords();
-  const checked: (string | null)[] = [];
-  const keyring = createKeyring({ db, masterKey, now: clock.now, logger, tokenLifetimeMs: 600_000 });
-  const signIn = createSignIn({
+it('checks two passwords for whatever is typed, so that the time tells nothing', async () => {
+  const passwords = createPasswords({ now: () => 0 });
+  const checked: (string | null)[][] = [];
+  const watched = (verify: Hashing['verify']): Hashing['verify'] => (password, stored) => (checked.at(-1)?.push(stored), verify(password, stored));
+  const credentials = createCredentials({
     db,
-    passwords: { ...passwords, verify: (password, stored) => (checked.push(stored), passwords.verify(password, stored)) },
-    accessTokens: createAccessTokens({ keyring, now: clock.now, lifetimeMs: 600_000 }),
-    secondFactors: createSecondFactors({ db }),
-    sessionLifetimeMs: 60_000,
-    now: clock.now,
-    logger,
+    passwords: { ...passwords, inTurn: (hashes, work) => passwords.inTurn(hashes, (hashing) => work({ ...hashing, verify: watched(hashing.verify) })) },
+    logger: pino({ level: 'silent' }),
   });
-  for (const email of [ADMIN.email, 'nobody@example.org', 'no address']) {
-    const attempt = signIn.login({ email, password: 'wrong password' }, { address: null, device: null }, 'test');
+  for (const login of [ADMIN.email, 'nobody@example.org', 'no address', 'nobody']) {
+    checked.push([]);
+    const attempt = credentials.check({ login, password: 'wrong password' }, { address: null, device: null }, 'test');
     await expect(attempt).rejects.toMatchObject({ code: 'UNAUTHENTICATED', message: 'The e-mail address or the password is wrong.' });
   }
-  expect(checked).toEqual([expect.stringContaining('$argon2id$'), null, null]);
+  expect(checked).toEqual([[expect.stringContaining('$argon2id$'), null], [null, null], [null, null], [null, null]]);
 });

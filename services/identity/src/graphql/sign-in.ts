@@ -1,15 +1,15 @@
-import type { CodeOwed, SignedIn } from '../sign-in.ts';
+import type { Owed, SignedIn } from '../admission.ts';
 import { builder, type IdentityContext } from './context.ts';
 import { User } from './user.ts';
 
-const signedIn = (payload: SignedIn | CodeOwed): SignedIn | null => ('owed' in payload ? null : payload);
+const signedIn = (payload: SignedIn | Owed): SignedIn | null => ('owed' in payload ? null : payload);
 
-export const AuthPayload = builder.objectRef<SignedIn | CodeOwed>('AuthPayload').implement({
+export const AuthPayload = builder.objectRef<SignedIn | Owed>('AuthPayload').implement({
   description: 'What proves who you are: send "Authorization: Bearer <accessToken>".',
   fields: (t) => ({
     accessToken: t.string({
       nullable: true,
-      description: 'Sent with every request; null while a second factor is owed.',
+      description: 'Sent with every request; null while a second factor is owed, or where the address must be verified first.',
       resolve: (payload) => signedIn(payload)?.accessToken ?? null,
     }),
     refreshToken: t.string({
@@ -23,7 +23,7 @@ export const AuthPayload = builder.objectRef<SignedIn | CodeOwed>('AuthPayload')
       description: 'When the access token ends: refresh the session before.',
       resolve: (payload) => signedIn(payload)?.expiresAt ?? null,
     }),
-    secondFactorRequired: t.boolean({ description: 'True when a code is still owed: send login again with it.', resolve: (payload) => 'owed' in payload }),
+    secondFactorRequired: t.boolean({ description: 'True when a code is still owed: send login again with it.', resolve: (payload) => 'owed' in payload && payload.owed === 'second_factor' }),
     user: t.field({ type: User, nullable: true, description: 'Who has signed in.', resolve: (payload) => signedIn(payload)?.view ?? null }),
   }),
 });

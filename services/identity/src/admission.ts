@@ -1,0 +1,90 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { DomainError, type SessionId, type UserId } from '@novacron/core';
+import type { Logger } from 'pino';
+import type { AccessTokens } from './access-tokens.ts';
+import type { SecondFactors } from './second-factor/second-factors.ts';
+import { readSetting } from './settings/settings.ts';
+import type { Database } from './store/database.ts';
+import { userRecord, type USER_COLUMNS } from './store/records.ts';
+import { openSession, type Origin } from './store/sessions.ts';
+import type { UserRecord, UserView } from './visibility.ts';
+
+/** The password was right, and something is owed: nothing else is told. */
+export interface Owed {
+  owed: 'second_factor' | 'verification';
+}
+
+/** What somebody gets who has proven who it is. */
+export interface SignedIn {
+  accessToken: string;
+  refreshToken: string;
+  /** The access token's. */
+  expiresAt: Date;
+  /** The user as it sees itself. */
+  view: UserView;
+}
+
+/** Who has proven who it is by a password, or by a link that was mailed. */
+export interface Proven {
+  user: UserRecord;
+  /** Is the address known to be its own? */
+  emailClaimed: boolean;
+  /** Of the second factor. */
+  code: string | null;
+}
+
+/** Opens sessions: what every way of signing in ends with. */
+export interface Admission {
+  /** UNAUTHENTICATED (code) for a wrong code, RATE_LIMITED after too many of them. */
+  admit(proven: Proven, origin: Origin, requestId: string): Promise<SignedIn | Owed>;
+  /** New tokens in a session. */
+  issue(user: UserRecord, sessionId: SessionId, refreshToken: string): Promise<SignedIn>;
+}
+
+interface AdmissionOptions {
+  db: Database;
+  accessTokens: AccessTokens;
+  secondFactors: SecondFactors;
+  sessionLifetimeMs: number;
+  now: () => Date;
+  logger: Logger;
+}
+
+const REFRESH_TOKEN_BYTES = 32;
+const DEVICE_MAX_LENGTH = 255;
+
+export function createAdmission({ db, accessTokens, secondFactors, sessionLifetimeMs, now, logger }: AdmissionOptions): Admission {
+  async function issue(user: UserRecord, sessionId: SessionId, refreshToken: string): Promise<SignedIn> {
+    const { token, expiresAt } = await accessTokens.issue({ userId: user.id, sessionId });
+    return { accessToken: token, refreshToken, expiresAt, view: { user, viewer: { userId: user.id, sessionId, roles: user.roles } } };
+  }
+
+  return {
+    issue,
+    async admit({ user, emailClaimed, code }, from, requestId) {
+      const origin = tidy(from);
+      if (!emailClaimed && (await readSetting(db, 'signIn.verifiedOnly'))) return { owed: 'verification' };
+      const shown = await secondFactors.check(user.id, code?.trim() || null, origin);
+      if (shown === 'owed') return { owed: 'second_factor' };
+      if (shown === 'wrong') throw new DomainError('UNAUTHENTICATED', 'The code is wrong, or was used before.', { field: 'code' });
+      const { token, tokenHash } = newRefreshToken();
+      const session = { userId: user.id, tokenHash, origin, secondFactor: shown === 'right', at: now(), lifetimeMs: sessionLifetimeMs };
+      const sessionId = await openSession(db, session);
+      logger.info({ requestId, userId: user.id, sessionId, address: origin.address }, 'signed in');
+      return issue(user, sessionId, token);
+    },
+  };
+}
+
+export function newRefreshToken() {
+  const token = randomBytes(REFRESH_TOKEN_BYTES).toString('base64url');
+  return { token, tokenHash: hashOfRefreshToken(token) };
+}
+
+export const hashOfRefreshToken = (token: string): Buffer<ArrayBuffer> => createHash('sha256').update(token).digest();
+
+/** A header is whatever the client sends: PostgreSQL takes no NUL, and nobody reads a page of it. */
+export const tidy = ({ address, device }: Origin): Origin => ({
+  address,
+  device: device?.replaceAll(/\p{C}/gu, '').slice(0, DEVICE_MAX_LENGTH) ?? null,
+});
