@@ -112,11 +112,12 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   return { identity: identity?.service ?? null, administrator: identity?.administrator ?? null, vms, uploads: storage?.uploads ?? null, subgraphs, attach, redis };
 }
 
-async function openIdentity({ environment, redisUrl, logger, login, opened }: ServicesOptions): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {
+async function openIdentity({ environment, redisUrl, logger, login, opened, isForced }: ServicesOptions): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {
   const masterKey = await loadOrCreateMasterKey(environment.keys.master);
   const service = createIdentityService({ databaseUrl: login('identity'), masterKey, redis: redisOptions(redisUrl), logger, bootstrap: environment.administrator, mail: { ...environment.mail, publicUrl: environment.mail.publicUrl ?? gatewayUrl(environment) } });
-  opened.defer(() => service.close());
+  opened.defer(() => service.close({ force: isForced() }));
   const administrator = await service.bootstrap();
+  service.start();
   const rotation = setInterval(() => {
     service.rotateSigningKeyOlderThan(KEY_LIFETIME_MS).catch((error: unknown) => logger.error({ err: error }, 'the signing key could not be replaced'));
   }, HOUR_MS);

@@ -4,6 +4,7 @@ import pg from 'pg';
 import type { NewEvent, RequestContext, Viewer } from '@novacron/contracts';
 import { DomainError, type ErrorRecord } from '@novacron/core';
 import { redisOptions } from '@novacron/local';
+import { connectRedis, redisReady } from '@novacron/redis';
 import { migratedDatabase, startRedis } from '@novacron/testkit';
 import { createIdentityService, type IdentityOptions, type IdentityService } from '../src/service.ts';
 
@@ -44,9 +45,12 @@ export interface TestIdentity {
   sql<Row = Loose>(text: string, values?: unknown[]): Promise<Row[]>;
   /** The events that wait to be sequenced, in order. */
   events(): Promise<(Pick<NewEvent, 'type' | 'entityId' | 'tenantId'> & { body: object })[]>;
+  /** Forgets all that Redis knows. */
+  flushRedis(): Promise<void>;
   close(): Promise<void>;
 }
 
+/** With `mail` (see mail.ts) the service also sends what it posts. */
 export async function startIdentity(options: Partial<IdentityOptions> = {}): Promise<TestIdentity> {
   const [database, redis] = await Promise.all([migratedDatabase(), startRedis()]);
   const clock = testClock();
@@ -59,6 +63,7 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
     return service;
   };
   const service = another();
+  if (options.mail) service.start();
   const sql = async <Row>(text: string, values: unknown[] = []) => (await pool.query(text, values)).rows as Row[];
   return {
     service,
@@ -70,6 +75,11 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
     sql,
     events: () =>
       sql('SELECT type, entity_id AS "entityId", tenant_id AS "tenantId", body FROM operations.outbox ORDER BY id'),
+    async flushRedis() {
+      const connection = await redisReady(connectRedis(redisOptions(redis.url)));
+      await connection.flushall();
+      connection.disconnect();
+    },
     async close() {
       await Promise.all(services.map((one) => one.close()));
       await pool.end();
