@@ -11,6 +11,7 @@ import type { Allowance } from '../rate-limits/allowance.ts';
 import type { LimitedContext, RateLimits } from '../rate-limits/rate-limits.ts';
 import { subscribeInPlace } from '../rate-limits/subscribe-in-place.ts';
 import { EventStream } from '../subscriptions/event-stream.ts';
+import { nowAndThen } from '../subscriptions/now-and-then.ts';
 import type { Sessions } from '../subscriptions/sessions.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { userAgentOf } from '../user-agent.ts';
@@ -87,10 +88,12 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
     });
     if (authenticated !== null) stream.signIn(authenticated);
     const letGo = sessions.hold(stream);
+    const stopKeepingAlive = nowAndThen(() => stream.keepAlive(), KEEP_ALIVE_MS);
     streams.add(stream);
     telemetry.eventStreams.inc();
     reply.raw.once('close', () => {
       stream.forget();
+      stopKeepingAlive();
       letGo();
       streams.delete(stream);
       telemetry.eventStreams.dec();
@@ -121,14 +124,8 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
     stream.complete();
   }
 
-  const keepAlive = setInterval(() => {
-    for (const stream of streams) stream.keepAlive();
-  }, KEEP_ALIVE_MS);
-  keepAlive.unref();
-
   return {
     close() {
-      clearInterval(keepAlive);
       for (const stream of streams) stream.breakOff();
     },
   };

@@ -43,8 +43,6 @@ export class Connection implements Connected {
   readonly subscriptions = new Map<string, Pick<RunningSubscription, 'settled' | 'return'>>();
   /** Ids of operations that have not ended; to complete one does not stop what is being prepared or executed. */
   readonly underWay = new Set<string>();
-  /** Answers to the last ping are awaited. */
-  answered = true;
   viewer: Viewer | null = null;
   readonly #onSlow: (connection: Connection) => void;
   #place: Place;

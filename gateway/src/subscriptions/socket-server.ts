@@ -14,11 +14,11 @@ import type { Telemetry } from '../telemetry.ts';
 import type { Viewers } from '../viewers.ts';
 import { CLOSE, CLOSING_MS, Connection } from './connection.ts';
 import { isOriginAllowed } from './origin.ts';
+import { startPings } from './pings.ts';
 import { createProtocol, type ProtocolOptions } from './protocol.ts';
 import type { Sessions } from './sessions.ts';
 
 const MESSAGE_LIMIT = 64 * 2 ** 10;
-const PING_EVERY_MS = 12_000;
 /** How long a client that reads slowly may take to come to where it is told from where to resume. */
 const SLOW_CLOSING_MS = 10_000;
 
@@ -123,7 +123,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     connections.add(connection);
     telemetry.sockets.inc();
     socket.on('error', (err) => logger.debug({ err }, 'a socket failed')); // 'close' follows, which is what matters
-    socket.on('pong', () => (connection.answered = true));
+    const stopPings = startPings(socket);
     const closed = speak(connection, {
       onMessage: (listener) =>
         socket.on('message', (data) => {
@@ -136,21 +136,13 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     });
     socket.on('close', (code, reason) => {
       connections.delete(connection);
+      stopPings();
       letGo();
       telemetry.sockets.dec();
       connection.forget();
       closed(code, String(reason))?.catch((err: unknown) => logger.error({ err }, 'a socket did not end well'));
     });
   }
-
-  const pings = setInterval(() => {
-    for (const connection of connections) {
-      if (!connection.answered) connection.socket.terminate();
-      connection.answered = false;
-      connection.socket.ping();
-    }
-  }, PING_EVERY_MS);
-  pings.unref();
 
   return {
     upgrade(request, socket, head) {
@@ -167,7 +159,6 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     },
     async close() {
       isClosing = true;
-      clearInterval(pings);
       await Promise.all([...connections].map(leave));
       server.close();
     },
