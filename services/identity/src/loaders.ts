@@ -1,9 +1,10 @@
 import { rowLoader, rowsLoader } from '@novacron/graphql';
 import DataLoader from 'dataloader';
+import type { Role } from '@novacron/contracts';
 import type { TenantId, UserId } from '@novacron/core';
-import { quotaOf, type TenantQuota } from '@novacron/operations';
-import { UNLIMITED } from './rules.ts';
+import { quotaOf, UNLIMITED, UNUSED, type TenantQuota } from '@novacron/operations';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
+import type { LastUse } from './sessions/last-use.ts';
 import type { Database } from './store/database.ts';
 import type { TenantRecord, UserRecord } from './visibility.ts';
 
@@ -15,6 +16,12 @@ export interface SessionRecord {
   device: string | null;
 }
 
+/** Does a user have a second factor, and how many backup codes are left of it? */
+export interface SecondFactorState {
+  enabled: boolean;
+  codesLeft: number;
+}
+
 /** One query per kind and request, whatever the number of objects. They check nothing: see visibility.ts. */
 export interface Loaders {
   users: DataLoader<string, UserRecord | null>;
@@ -22,11 +29,16 @@ export interface Loaders {
   quotas: DataLoader<TenantId, TenantQuota>;
   /** The live sessions of a user, the newest first. */
   sessions: DataLoader<UserId, SessionRecord[]>;
+  secondFactors: DataLoader<UserId, SecondFactorState>;
+  /** The roles that need a second factor in a tenant. */
+  secondFactorRoles: DataLoader<TenantId, Role[]>;
 }
 
-const NO_QUOTA: TenantQuota = { limits: UNLIMITED, used: { vms: 0, vcpus: 0, memory: 0 } };
+const later = (one: Date, other: Date | undefined): Date => (other !== undefined && other > one ? other : one);
 
-export function createLoaders(db: Database, sessionsSince: () => Date): Loaders {
+const NO_QUOTA: TenantQuota = { limits: UNLIMITED, used: UNUSED };
+
+export function createLoaders(db: Database, sessionsSince: () => Date, lastUse: LastUse): Loaders {
   return {
     users: rowLoader(async (ids) => {
       const rows = await db.user.findMany({ where: { id: { in: ids } }, select: USER_COLUMNS });
@@ -41,8 +53,25 @@ export function createLoaders(db: Database, sessionsSince: () => Date): Loaders 
       return ids.map((id) => quotas.get(id) ?? NO_QUOTA);
     }),
     sessions: rowsLoader(
-      (ids) => db.session.findMany({ where: { userId: { in: ids }, revokedAt: null, createdAt: { gt: sessionsSince() } }, orderBy: { id: 'desc' } }),
+      async (ids) => {
+        const rows = await db.session.findMany({ where: { userId: { in: ids }, revokedAt: null, createdAt: { gt: sessionsSince() } }, orderBy: { id: 'desc' } });
+        const used = await lastUse.of(rows.map(({ id }) => id));
+        return rows.map((row) => ({ ...row, lastUsedAt: later(row.lastUsedAt, used.get(row.id)) }));
+      },
       (row) => row.userId,
     ),
+    secondFactors: new DataLoader(async (ids) => {
+      const rows = await db.totp.findMany({
+        where: { userId: { in: [...ids] }, confirmedAt: { not: null } },
+        select: { userId: true, user: { select: { _count: { select: { backupCodes: { where: { usedAt: null } } } } } } },
+      });
+      const codesLeft = new Map(rows.map(({ userId, user }) => [userId, user._count.backupCodes]));
+      return ids.map((id) => ({ enabled: codesLeft.has(id), codesLeft: codesLeft.get(id) ?? 0 }));
+    }),
+    secondFactorRoles: new DataLoader(async (ids) => {
+      const rows = await db.tenant.findMany({ where: { id: { in: [...ids] } }, select: { id: true, secondFactorRoles: true } });
+      const roles = new Map(rows.map(({ id, secondFactorRoles }) => [id, secondFactorRoles]));
+      return ids.map((id) => roles.get(id) ?? []);
+    }),
   };
 }

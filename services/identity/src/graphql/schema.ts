@@ -1,5 +1,7 @@
 import { toSubgraphSchema } from '@novacron/graphql';
 import { builder } from './context.ts';
+import './second-factor.ts';
+import './session.ts';
 import './sign-in.ts';
 import './tenant.ts';
 import './user.ts';

@@ -30,7 +30,7 @@ const Session = builder.objectRef<{ session: SessionRecord; current: boolean }>(
   fields: (t) => ({
     id: t.id({ description: 'Its id.', resolve: ({ session }) => session.id }),
     createdAt: t.field({ type: 'DateTime', description: 'When the user signed in.', resolve: ({ session }) => session.createdAt }),
-    lastUsedAt: t.field({ type: 'DateTime', description: 'When its tokens were last renewed.', resolve: ({ session }) => session.lastUsedAt }),
+    lastUsedAt: t.field({ type: 'DateTime', description: 'When one of its tokens was last used.', resolve: ({ session }) => session.lastUsedAt }),
     address: t.string({ nullable: true, description: 'The address from which it was last renewed.', resolve: ({ session }) => session.address }),
     device: t.string({
       nullable: true,
@@ -48,7 +48,6 @@ export const User = builder.objectRef<UserView>('User').implement({
     email: t.string({ description: 'The address it signs in with, in lower case.', resolve: ({ user }) => user.email }),
     name: t.string({ description: 'Its name.', resolve: ({ user }) => user.name }),
     emailVerified: t.boolean({ description: 'Has it shown that it reads mail at this address?', resolve: ({ user }) => user.emailVerified }),
-    totpEnabled: t.boolean({ description: 'Does it need a second factor to sign in?', resolve: () => false }),
     roles: t.field({
       type: [RoleAssignment],
       listSize: { assumedSize: 2 },

@@ -19,6 +19,7 @@ export const newSecret = (): Buffer<ArrayBuffer> => Buffer.from(new Secret({ siz
 
 /** The time step whose code this is, of those that may be now; null for none. `at` is the moment that it is shown. */
 export function stepOf(secret: Uint8Array<ArrayBuffer>, code: string, at: Date): bigint | null {
+  if (!isTotpCode(code)) return null; // otpauth throws for six characters of more than six bytes
   const timestamp = at.getTime();
   const totp = totpOf(secret, '');
   const drift = totp.validate({ token: plain(code), timestamp, window: DRIFT_STEPS });
