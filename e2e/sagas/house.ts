@@ -23,6 +23,8 @@ const RULES: Readonly<Record<string, string>> = {
   'a quota was charged with more or less than its tenant has': `
     SELECT q.* FROM operations.quota q LEFT JOIN vms.vm v ON v.tenant_id = q.tenant_id AND v.deleted_at IS NULL
     GROUP BY q.tenant_id HAVING (used_vms, used_vcpus, used_memory) <> (count(v.id), coalesce(sum(v.vcpus), 0), coalesce(sum(v.memory), 0))`,
+  'a quota was charged with more or less than the networks of its tenant': `
+    SELECT q.tenant_id, q.used_networks FROM operations.quota q LEFT JOIN network.network n ON n.tenant_id = q.tenant_id GROUP BY q.tenant_id HAVING used_networks <> count(n.id)`,
   'a VM is on its way though nothing moves it': 'SELECT name FROM vms.vm WHERE deleted_at IS NULL AND operation_id IS NULL AND migration_host_id IS NOT NULL',
   'a device is of no VM': 'SELECT d.id FROM vms.vm_device d JOIN vms.vm v ON v.id = d.vm_id WHERE v.deleted_at IS NOT NULL',
   'a volume is of no VM': 'SELECT d.name FROM storage.volume d JOIN vms.vm v ON v.id = d.vm_id WHERE d.deleted_at IS NULL AND v.deleted_at IS NOT NULL',

@@ -119,6 +119,15 @@ export async function nothingLeftBehind({ hosts, sql }: Pick<Embedded, 'hosts' |
     faults.push(...secrets.filter((id) => !known.has(id)).map((id) => `the secret ${id} on ${host.name} is nobody's`));
     faults.push(...[...known].filter((id) => !secrets.includes(id)).map((id) => `the secret ${id} is not on ${host.name}`));
   }
+  const charged = await sql(`
+    SELECT q.tenant_id, q.used_storage, q.used_snapshots, coalesce(v.size, 0) + coalesce(s.size, 0) + coalesce(i.size, 0) AS storage, coalesce(s.count, 0) AS snapshots FROM operations.quota q
+      LEFT JOIN (SELECT tenant_id, sum(size) AS size FROM storage.volume WHERE deleted_at IS NULL GROUP BY tenant_id) v USING (tenant_id)
+      LEFT JOIN (SELECT v.tenant_id, sum(n.size) AS size, count(*) AS count FROM storage.volume_snapshot n JOIN storage.volume v ON v.id = n.volume_id GROUP BY v.tenant_id) s USING (tenant_id)
+      LEFT JOIN (SELECT tenant_id, sum(file_size) AS size FROM storage.image WHERE deleted_at IS NULL GROUP BY tenant_id) i USING (tenant_id)`);
+  for (const quota of charged) {
+    const [used, accounted] = [`${quota['used_storage']} bytes and ${quota['used_snapshots']} snapshots`, `${quota['storage']} bytes and ${quota['snapshots']} snapshots`];
+    if (used !== accounted) faults.push(`tenant ${quota['tenant_id']} is charged with ${used}, not ${accounted}`);
+  }
   const held = await sql('SELECT name, operation_verb FROM storage.volume WHERE operation_id IS NOT NULL AND deleted_at IS NULL');
   faults.push(...held.map((row) => `volume ${row['name']} is still held: ${row['operation_verb']}`));
   const heldVms = await sql('SELECT name, operation_verb FROM vms.vm WHERE operation_id IS NOT NULL AND deleted_at IS NULL');

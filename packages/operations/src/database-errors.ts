@@ -33,9 +33,9 @@ export function fromDatabase(error: unknown): unknown {
   const fault = postgresFault(error);
   if (fault?.code === 'NC001') return new StaleClaim(fault.message, { cause: error });
   if (fault?.code !== 'NC000') return isConnectionLoss(error) ? DomainError.from(error) : error;
-  const detail = JSON.parse(fault.detail ?? '{}') as { code?: string; field?: string };
+  const { field, retryable, ...detail } = JSON.parse(fault.detail ?? '{}') as { code?: string; field?: string; retryable?: boolean };
   const code = ERROR_CODES.find((known) => known === detail.code) ?? ('INTERNAL' satisfies ErrorCode);
-  return new DomainError(code, fault.message, { cause: error, ...(detail.field === undefined ? {} : { field: detail.field }) });
+  return new DomainError(code, fault.message, { cause: error, ...(field === undefined ? {} : { field }), ...(retryable === undefined ? {} : { retryable }) });
 }
 
 /** SQLSTATEs of a transaction that lost against another, and Prisma's for one that had to wait too long. */

@@ -19,7 +19,7 @@ async function call<Result>(sql: Sql, expression: string, ...values: unknown[]):
 }
 
 /** For a function that answers nothing. */
-const perform = async (sql: Sql, expression: string, ...values: unknown[]): Promise<void> => {
+export const perform = async (sql: Sql, expression: string, ...values: unknown[]): Promise<void> => {
   await mapped(sql.$queryRawUnsafe(`SELECT operations.${expression}::text`, ...values));
 };
 
@@ -175,51 +175,3 @@ export const claimIdempotencyKey = <Result>(
   result: Result,
 ): Promise<Result | null> =>
   call(sql, 'claim_idempotency_key($1::uuid, $2, $3, $4, $5::jsonb)', key.userId, key.mutation, key.key, key.inputHash, JSON.stringify(result));
-
-export interface Resources {
-  vms: number;
-  vcpus: number;
-  /** Bytes. */
-  memory: number;
-}
-
-/** Adds to what a tenant uses; negative numbers give back. QUOTA_EXCEEDED when it would be too much. */
-export const chargeQuota = (sql: Sql, tenantId: TenantId, delta: Resources): Promise<void> =>
-  perform(sql, 'charge_quota($1::uuid, $2::bigint, $3::bigint, $4::bigint)', tenantId, delta.vms, delta.vcpus, delta.memory);
-
-/** Sets what a tenant may use; null is without limit. */
-export const setQuota = (sql: Sql, tenantId: TenantId, limits: { [Name in keyof Resources]: number | null }): Promise<void> =>
-  perform(sql, 'set_quota($1::uuid, $2::bigint, $3::bigint, $4::bigint)', tenantId, limits.vms, limits.vcpus, limits.memory);
-
-export interface TenantQuota {
-  limits: { [Name in keyof Resources]: number | null };
-  used: Resources;
-}
-
-/** What tenants may use and do use. A tenant without a row has no limit and uses nothing. */
-export async function quotaOf(sql: Sql, tenantIds: readonly TenantId[]): Promise<Map<TenantId, TenantQuota>> {
-  interface Row {
-    tenant_id: TenantId;
-    vms: bigint | null;
-    vcpus: bigint | null;
-    memory: bigint | null;
-    used_vms: bigint;
-    used_vcpus: bigint;
-    used_memory: bigint;
-  }
-  const limit = (value: bigint | null): number | null => (value === null ? null : Number(value));
-  const rows = await mapped(sql.$queryRawUnsafe<Row[]>('SELECT * FROM operations.quota_of($1::uuid[])', tenantIds));
-  return new Map(
-    rows.map((row) => [
-      row.tenant_id,
-      {
-        limits: { vms: limit(row.vms), vcpus: limit(row.vcpus), memory: limit(row.memory) },
-        used: { vms: Number(row.used_vms), vcpus: Number(row.used_vcpus), memory: Number(row.used_memory) },
-      },
-    ]),
-  );
-}
-
-/** What tenants use. */
-export const quotaUsage = async (sql: Sql, tenantIds: readonly TenantId[]): Promise<Map<TenantId, Resources>> =>
-  new Map([...(await quotaOf(sql, tenantIds))].map(([id, quota]) => [id, quota.used]));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Role, Viewer } from '@novacron/contracts';
 import { DomainError, type SessionId, type TenantId, type UserId } from '@novacron/core';
+import { QUOTA_RESOURCES } from '@novacron/operations';
 import {
   normalizeEmail,
   parseEmail,
@@ -108,12 +109,13 @@ describe('a role', () => {
 
 describe('a quota', () => {
   it.each([
-    [undefined, { vms: null, vcpus: null, memory: null }],
-    [null, { vms: null, vcpus: null, memory: null }],
-    [{}, { vms: null, vcpus: null, memory: null }],
-    [{ vms: 0, vcpus: null, memory: 1024 }, { vms: 0, vcpus: null, memory: 1024 }],
+    [undefined, {}],
+    [null, {}],
+    [{}, {}],
+    [{ vms: 0, vcpus: null, memory: 1024, storage: undefined }, { vms: 0, vcpus: null, memory: 1024 }],
+    [{ storage: 2 ** 50, snapshots: 1, networks: 2, operationsInFlight: 3, more: 4 }, { storage: 2 ** 50, snapshots: 1, networks: 2, operationsInFlight: 3 }],
   ])('%j is %j', (input, quota) => expect(parseQuota(input)).toEqual(quota));
-  it.each(['vms', 'vcpus', 'memory'])('has no negative %s', (resource) => {
+  it.each(QUOTA_RESOURCES)('has no negative %s', (resource) => {
     expect(() => parseQuota({ [resource]: -1 })).toThrow(bad(`quota.${resource}`));
   });
 });

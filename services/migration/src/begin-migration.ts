@@ -94,7 +94,7 @@ async function beginAnywhere(
     try {
       return await begin(tx, request, source, target, has);
     } catch (error) {
-      if (!(error instanceof DomainError) || error.field === 'vmId') throw error;
+      if (!(error instanceof DomainError) || error.field === 'vmId' || error.code === 'QUOTA_EXCEEDED') throw error; // of the VM, or of its tenant: no other host helps
       await tx.$executeRawUnsafe('ROLLBACK TO SAVEPOINT candidate');
       reasons.push(error.message);
     }

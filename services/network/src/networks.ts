@@ -1,11 +1,11 @@
 import { requireInTenant, requirePermission, requireViewer, tenantFor, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type HostId, type NetworkId, type OperationId, type TenantId } from '@novacron/core';
 import { inTransaction } from '@novacron/database';
-import { firstResult, operationOf, plan, submit, type PlannedStep } from '@novacron/operations';
+import { chargeQuota, firstResult, operationOf, plan, submit, type PlannedStep } from '@novacron/operations';
 import { cidrOf, formatAddress, formatCidr, overlaps, parseCidr, type Cidr } from './cidr.ts';
 import type { Database, NetworkRow, Tx } from './database.ts';
 import { canHaveOverlays, fleetAddresses } from './doors.ts';
-import { DROP_NETWORK, FORGET_NETWORK, HOLD_NETWORK } from './operations/networks.ts';
+import { DROP_NETWORK, FORGET_NETWORK, forgetNetwork, HOLD_NETWORK } from './operations/networks.ts';
 import { lockOut, type Accepted } from './requests.ts';
 import { checkKind, checkNetworkCidr, LIMITS } from './rules.ts';
 
@@ -42,6 +42,7 @@ export function createNetwork(database: Database, context: RequestContext, input
         vni: checked.kind === 'OVERLAY' ? await freeVni(tx) : null,
       },
     });
+    await chargeQuota(tx, tenantId, { networks: 1 });
     const operation = operationOf(context, { id: result.operationId, kind: 'network.create', targetType: 'Network', targetId: row.id, tenantId });
     const bell = await submit(tx, operation, [plan(HOLD_NETWORK, { networkId: result.networkId }, { done: true })]);
     return { row, operationId: result.operationId, bell };
@@ -120,7 +121,7 @@ export function deleteNetwork(database: Database, context: RequestContext, id: s
       plan(FORGET_NETWORK, { networkId }, { done: hosts.length === 0 }),
     ];
     const row = { ...network, state: 'DELETING' as const, operationId };
-    if (hosts.length === 0) await tx.network.delete({ where: { id: networkId } });
+    if (hosts.length === 0) await forgetNetwork(tx, networkId);
     else await tx.network.update({ where: { id: networkId }, data: { state: row.state, operationId } });
     return { row, operationId, bell: await submit(tx, operation, steps) };
   });

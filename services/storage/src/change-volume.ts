@@ -9,7 +9,7 @@ import type { VolumeHold } from './operations/hold.ts';
 import { planResize, planResizeAttached } from './operations/resize.ts';
 import { planSnapshot, planUnsnapshot } from './operations/snapshot.ts';
 import { checkSize, LIMITS, refusal, snapshotFile, type VolumeVerb } from './rules.ts';
-import { claimRoom, holdVmFor, vmFacts } from './store/claims.ts';
+import { charge, claimRoom, holdVmFor, vmFacts } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 import { findLockedVolume, freeTarget, holdVolume } from './store/volumes.ts';
 
@@ -114,6 +114,7 @@ export const resizeVolume = (database: Database, context: RequestContext, id: st
         throw new DomainError('BAD_USER_INPUT', `A volume only grows: it has ${volume.size / 2n ** 20n} MiB already.`, { field: 'size' });
       }
       await claimRoom(tx, volume.poolId, BigInt(size) - volume.size, 'size');
+      await charge(tx, volume.tenantId, { storage: BigInt(size) - volume.size });
       const after = await holdVolume(tx, volumeOnly(volume), operationId, 'resize');
       const sized = { ...hold, size };
       return { volume: after, steps: held ? planResizeAttached(sized, held) : planResize(sized, await hostForPool(tx, volume.pool)) };
@@ -179,6 +180,7 @@ export const snapshotVolume = (database: Database, context: RequestContext, id: 
       if (known.length >= LIMITS.snapshots.most) throw new DomainError('INVALID_STATE', `A volume has at most ${LIMITS.snapshots.most} snapshots.`);
       const snapshotId = newId<string>();
       await claimRoom(tx, volume.poolId, volume.size);
+      await charge(tx, volume.tenantId, { storage: volume.size, snapshots: 1 });
       const after = await holdVolume(tx, volumeOnly(volume), operationId, 'snapshot');
       await tx.volumeSnapshot.create({ data: { id: snapshotId, volumeId: volume.id, name, size: volume.size, libvirtName: snapshotFile(snapshotId, volume.format) } });
       return { volume: after, steps: planSnapshot({ ...hold, snapshotId }, await hostForPool(tx, volume.pool)) };

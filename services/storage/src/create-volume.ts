@@ -8,7 +8,7 @@ import type { Database, PoolRow, SnapshotRow, Tx, VolumeRow } from './database.t
 import { newPassphrase } from './host/volume-secrets.ts';
 import { planCreate } from './operations/create.ts';
 import { checkFormat, checkSize, volumeFile, type VolumeFormat } from './rules.ts';
-import { claimRoom, takeRoom } from './store/claims.ts';
+import { charge, claimRoom, takeRoom } from './store/claims.ts';
 import { hostForPool } from './store/pools.ts';
 
 /** What a client may send; see CreateVolumeInput in the schema. */
@@ -92,6 +92,7 @@ export async function createVolume(database: Database, secrets: Secrets, context
     const size = checked.size ?? Number(source?.size);
     const encrypted = checked.encrypted ?? source?.volume.encrypted ?? false;
     const pool = await claimPool(tx, source?.volume.poolId ?? checked.poolId, size);
+    await charge(tx, checked.tenantId, { storage: BigInt(size) });
     const hostId = await hostForPool(tx, pool);
     const volume = await tx.volume.create({
       data: {

@@ -7,7 +7,7 @@ import type { Accepted } from './change-vm.ts';
 import { checkInput, type CheckedInput, type CreateVmInput } from './create-vm-input.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
-import { holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
+import { chargeDisks, holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
 import { planCreate } from './operations/create.ts';
 import { claimHost } from './store/host-claims.ts';
 import { hostFacts, type PlaceableHost } from './store/host-facts.ts';
@@ -129,10 +129,10 @@ export async function createVm(
     const hold = { vmId, operationId, verb: 'create', desiredBefore: vm.desiredState } as const;
     const spec = { vmId, tenantId: checked.tenantId, name: vm.name, vcpus: vm.vcpus, memory: checked.memory, kernel: checked.kernel, devices, accelerated: host.accelerated };
     const operation = operationOf(context, { id: operationId, kind: 'vm.create', targetType: 'Vm', targetId: vmId, tenantId: checked.tenantId });
-    const bell = await submit(tx, operation, planCreate(vm, hold, spec, checked.start));
-    // Last, since everyone's creations meet in these two rows: they stay locked for one commit, not for all of the above.
+    // Last, since everyone's creations meet in these rows: they stay locked for one commit, not for all of the above.
     await chargeQuota(tx, checked.tenantId, { vms: 1, vcpus: checked.vcpus, memory: checked.memory });
+    if (checked.imageId !== null) await chargeDisks(tx, vmId);
     if (!(await claimHost(tx, host.id, vm))) throw new RoomTaken('NO_CAPACITY', `The room on host ${host.name} was taken meanwhile: try again.`);
-    return { ...result, vm, bell };
+    return { ...result, vm, bell: await submit(tx, operation, planCreate(vm, hold, spec, checked.start)) };
   }
 }

@@ -1,6 +1,6 @@
 import type { DiskDevice, NicDevice } from '@novacron/contracts';
 import type { HostId, OperationId, TenantId, VmId } from '@novacron/core';
-import { callDoor, readDoor, type Sql } from '@novacron/operations';
+import { callDoor, passDoor, readDoor, type Sql } from '@novacron/operations';
 
 /*
  * What vms asks of storage and network in its own transactions: the doors of prisma/storage and prisma/network.
@@ -65,6 +65,9 @@ interface NewVm {
 /** Makes the rows of the disks, and claims their room. NO_CAPACITY when it was taken meanwhile. */
 export const holdDisks = async (sql: Sql, vm: NewVm, wishes: DiskWishes): Promise<DiskDevice[]> =>
   wantsDisks(wishes) ? callDoor(sql, 'storage.hold_disks($1::jsonb)', JSON.stringify({ ...vm, ...wishes })) : [];
+
+/** Charges the tenant with the disks that come and go with the VM. QUOTA_EXCEEDED (bootDiskSize). */
+export const chargeDisks = (sql: Sql, vmId: VmId): Promise<void> => passDoor(sql, 'storage.charge_disks($1::uuid)', vmId);
 
 /** Makes the rows of the interfaces, and reserves their addresses. NO_CAPACITY when a network is full. */
 export const holdNics = async (sql: Sql, vm: NewVm, wishes: NicWishes): Promise<NicDevice[]> =>

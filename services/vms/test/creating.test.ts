@@ -128,15 +128,16 @@ describe('createVm', () => {
   });
 
   it.each([
-    ['vms', { vms: 7 }, undefined],
-    ['vcpus', { vcpus: 15 }, 'vcpus'],
-    ['memory', { memory: 7 * 2 ** 25 + 1 }, 'memory'],
-  ])('keeps to the quota of %s, exactly, under 20 at once', async (_name, quota, field) => {
+    ['vms', { vms: 7 }, undefined, 'The tenant uses 7 of 7 VMs; this needs 1 more.'],
+    ['vcpus', { vcpus: 15 }, 'vcpus', 'The tenant uses 14 of 15 vCPUs; this needs 2 more.'],
+    ['memory', { memory: 7 * 2 ** 25 + 1 }, 'memory', 'The tenant uses 224 of 224 MiB of memory; this needs 32 more.'],
+    ['operations in flight', { operationsInFlight: 7 }, undefined, 'The tenant uses 7 of 7 operations in flight; this needs 1 more.'],
+  ])('keeps to the quota of %s, exactly, under 20 at once, and says what is used of it', async (_name, quota, field, message) => {
     const limited = viewerWith(['operator', await vms.tenant(quota)]);
     const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => create(limited, { name: `vm-${index}`, vcpus: 2 })));
     expect(answers.map(({ error }) => error?.code ?? 'made').toSorted()).toEqual([...Array.from({ length: 13 }, () => 'QUOTA_EXCEEDED'), ...Array.from({ length: 7 }, () => 'made')]);
     expect(answers.find(({ error }) => error)?.error?.field).toBe(field);
-    expect(await attempt(vms, () => create(limited, { name: 'one-more', vcpus: 2 }))).toMatchObject(refused({ code: 'QUOTA_EXCEEDED' }));
+    expect(await attempt(vms, () => create(limited, { name: 'one-more', vcpus: 2 }))).toMatchObject(refused({ code: 'QUOTA_EXCEEDED', message }));
   });
 
   it('promises what a host has, exactly, under 20 at once, and names what came closest', async () => {

@@ -128,7 +128,7 @@ export async function startVms({ hosts: hostCount = 1, disturb }: VmsTestOptions
     guest: userspace,
     async tenant(quota = {}) {
       const id = newId<TenantId>();
-      await setQuota(sqlOf(identity), id, { vms: null, vcpus: null, memory: null, ...quota });
+      await setQuota(sqlOf(identity), id, quota);
       return id;
     },
     ask: (viewer, source, variables = {}) => ask(service, viewer, source, variables),

@@ -10,7 +10,7 @@ const COUNTED = {
   vms: 'VMs: how many it has, running or not.',
   vcpus: 'Virtual CPUs of all its VMs together.',
   memory: 'Memory of all its VMs together.',
-  storage: 'Storage: the size of all its volumes, boot disks and snapshots together, however much of it is written.',
+  storage: 'Storage: the size of all its volumes, boot disks and snapshots, however much of it is written, and the files of its own images.',
   snapshots: 'Snapshots of all its volumes.',
   networks: 'Networks of its own.',
   operationsInFlight: 'Operations that somebody has asked for and that have not ended. Those that others have begun, such as the moves of a host that is drained, do not count.',

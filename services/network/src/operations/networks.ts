@@ -1,5 +1,5 @@
-import type { NetworkId } from '@novacron/core';
-import type { Step, StepDeclaration } from '@novacron/operations';
+import type { NetworkId, TenantId } from '@novacron/core';
+import { chargeQuota, type Step, type StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
 import type { HostNetworks } from '../host/host-networks.ts';
 
@@ -25,8 +25,14 @@ export const dropNetworkStep = (networks: HostNetworks): NetworkStep => ({
   },
 });
 
+/** Nothing of the network is left, and its tenant is charged for it no longer. Idempotent. */
+export async function forgetNetwork(tx: Tx, networkId: NetworkId): Promise<void> {
+  const rows = await tx.$queryRaw<{ tenantId: TenantId | null }[]>`DELETE FROM network WHERE id = ${networkId}::uuid RETURNING tenant_id AS "tenantId"`;
+  for (const { tenantId } of rows) if (tenantId !== null) await chargeQuota(tx, tenantId, { networks: -1 });
+}
+
 export const forgetNetworkStep: NetworkStep = {
   ...FORGET_NETWORK,
   run: () => Promise.resolve(),
-  commit: async (tx, { networkId }) => void (await tx.network.deleteMany({ where: { id: networkId } })),
+  commit: (tx, { networkId }) => forgetNetwork(tx, networkId),
 };

@@ -2,7 +2,7 @@ import type { ImageId, OperationId } from '@novacron/core';
 import type { Tx } from '../database.ts';
 import type { Image as ImageRow, ImageCopy as ImageCopyRow } from '../generated/prisma/client.ts';
 import type { ImageUncheckedUpdateInput } from '../generated/prisma/models/Image.ts';
-import { claimRoom } from '../store/claims.ts';
+import { charge, claimRoom } from '../store/claims.ts';
 import { imageFileName } from './image-rules.ts';
 
 export type { ImageRow, ImageCopyRow };
@@ -17,9 +17,18 @@ export async function lockImage(tx: Tx, id: string): Promise<ImageRow | null> {
 export const changeImage = (tx: Tx, id: string, change: ImageUncheckedUpdateInput): Promise<ImageRow> =>
   tx.image.update({ where: { id }, data: { ...change, generation: { increment: 1 } } });
 
-/** The image is no more: its name is free. The row stays for who still asks, with why. Idempotent. */
+/** What is in the image's file is known, and its tenant charged for it, once, in however many pools it will be: QUOTA_EXCEEDED. */
+export async function describeImage(tx: Tx, id: string, { format, size, fileSize }: { format: string; size: number; fileSize: number }): Promise<void> {
+  const before = await lockImage(tx, id);
+  await changeImage(tx, id, { format, size: BigInt(size), fileSize: BigInt(fileSize) });
+  if (before?.tenantId) await charge(tx, before.tenantId, { storage: BigInt(fileSize) - (before.fileSize ?? 0n) }, 'url');
+}
+
+/** The image is no more: its name is free, and its tenant charged for it no longer. The row stays for who still asks, with why. Idempotent. */
 export async function buryImage(tx: Tx, id: string, problem: string | null): Promise<void> {
-  if (!(await lockImage(tx, id))) return;
+  const image = await lockImage(tx, id);
+  if (!image) return;
+  if (image.tenantId !== null && image.fileSize !== null) await charge(tx, image.tenantId, { storage: -image.fileSize });
   await changeImage(tx, id, { state: 'DELETED', deletedAt: new Date(), liveName: null, uploadHash: null, operationId: null, problem });
 }
 

@@ -5,7 +5,7 @@ import type { Place } from '../host/host-storage.ts';
 import { at, type HostSteps } from '../operations/steps.ts';
 import { receiveFile } from './host/receive-file.ts';
 import { imageFileName } from './image-rules.ts';
-import { beginCopy, buryImage, changeImage, dropCopy, finishCopy, lockImage, type ImageRow } from './image-store.ts';
+import { beginCopy, buryImage, changeImage, describeImage, dropCopy, finishCopy, lockImage, type ImageRow } from './image-store.ts';
 import { openSource, type ImportSource } from './import-source.ts';
 import { keepHead } from './probe/keep-head.ts';
 import { probeImage, PROBE_BYTES } from './probe/probe.ts';
@@ -68,7 +68,7 @@ export const probeImageStep = (steps: HostSteps): Step<Tx, ImportInput, Probed &
   },
   async commit(tx, { imageId, poolId }, { format, size, fileSize }, { claim }) {
     await beginCopy(tx, imageId, poolId, BigInt(fileSize), claim.operationId);
-    await changeImage(tx, imageId, { format, size: BigInt(size), fileSize: BigInt(fileSize) });
+    await describeImage(tx, imageId, { format, size, fileSize });
   },
   undo: nothing,
   commitUndo: (tx, { imageId, poolId }, _undone, { claim }) => dropCopy(tx, imageId, poolId, claim.operationId),

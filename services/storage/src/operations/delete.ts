@@ -1,7 +1,7 @@
 import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { Tx } from '../database.ts';
 import { placeOf } from '../host/host-storage.ts';
-import { buryVolume, changeVolume, findLockedVolume, GONE } from '../store/volumes.ts';
+import { buryVolumes, changeVolume, findLockedVolume, GONE } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
 import { at, lockVolume, placedVolume, type HostSteps } from './steps.ts';
 
@@ -18,7 +18,7 @@ export const deleteVolumeStep = (steps: HostSteps): Step<Tx, VolumeInput, void, 
   },
   async commit(tx, { volumeId }) {
     const volume = await findLockedVolume(tx, volumeId);
-    if (volume) await buryVolume(tx, volume);
+    if (volume) await buryVolumes(tx, [volume]);
   },
   async undo(_run, { volumeId }) {
     return { isGone: (await steps.host.measure(placeOf(await placedVolume(steps.context, volumeId)))) === null };

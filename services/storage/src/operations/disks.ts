@@ -1,12 +1,12 @@
 import { storageSteps } from '@novacron/contracts';
 import { DomainError, type ImageId, type VmId } from '@novacron/core';
 import type { Step } from '@novacron/operations';
-import type { Tx } from '../database.ts';
+import type { Tx, VolumeRow } from '../database.ts';
 import { pathOf, placeOf } from '../host/host-storage.ts';
 import { abandonImageCopy, ensureImageCopy } from '../images/copy.ts';
 import { seedPlace, writeSeed } from '../seed/write-seed.ts';
 import { claimRoom } from '../store/claims.ts';
-import { buryVolume, changeVolume, lockVolumesOf, releaseVolume } from '../store/volumes.ts';
+import { buryVolumes, changeVolume, lockVolumesOf, releaseVolume } from '../store/volumes.ts';
 import { lockVolume, specOf, unlockVolume, type HostSteps, type PlacedVolume } from './steps.ts';
 
 /*
@@ -45,16 +45,20 @@ async function forgetSeed(tx: Tx, vmId: VmId): Promise<void> {
   if (seed.targetPoolId !== null) await claimRoom(tx, seed.targetPoolId, -seed.size);
 }
 
+/** The VM has no disks any more: some of them go with it, the others are free. */
+async function letDisksGo(tx: Tx, vmId: VmId, goes: (volume: VolumeRow) => boolean): Promise<void> {
+  const volumes = await lockVolumesOf(tx, vmId);
+  for (const volume of volumes.filter((one) => !goes(one))) await changeVolume(tx, volume, FREED);
+  await forgetSeed(tx, vmId);
+  await buryVolumes(tx, volumes.filter(goes));
+}
+
 export const holdDisksStep: Step<Tx, DisksInput, void, void> = {
   ...storageSteps.HOLD_DISKS,
   run: nothing, // the mutation did it
   undo: nothing, // all of it is in the database
   async commitUndo(tx, { vmId }) {
-    for (const volume of await lockVolumesOf(tx, vmId)) {
-      if (volume.ownedByVm) await buryVolume(tx, volume);
-      else await changeVolume(tx, volume, FREED);
-    }
-    await forgetSeed(tx, vmId);
+    await letDisksGo(tx, vmId, ({ ownedByVm }) => ownedByVm);
   },
 };
 
@@ -114,10 +118,6 @@ export const dropDisksStep = (steps: HostSteps): Step<Tx, DisksInput & { keepVol
     await removeSeed(steps, vmId);
   },
   async commit(tx, { vmId, keepVolumes }) {
-    for (const volume of await lockVolumesOf(tx, vmId)) {
-      if (volume.ownedByVm && !keepVolumes) await buryVolume(tx, volume);
-      else await changeVolume(tx, volume, FREED);
-    }
-    await forgetSeed(tx, vmId);
+    await letDisksGo(tx, vmId, ({ ownedByVm }) => ownedByVm && !keepVolumes);
   },
 });

@@ -1,7 +1,7 @@
 import { plan, type PlannedStep, type Step, type StepDeclaration } from '@novacron/operations';
 import type { PoolRow, SnapshotRow, Tx } from '../database.ts';
 import { placeOf, sourceOf, type Place } from '../host/host-storage.ts';
-import { claimRoom } from '../store/claims.ts';
+import { charge, claimRoom } from '../store/claims.ts';
 import { findLockedVolume, releaseVolume } from '../store/volumes.ts';
 import { HOLD_VOLUME, type VolumeHold, type VolumeInput } from './hold.ts';
 import { ACTED, at, locksOf, placedVolume, specOf, withVolume, type Acted, type HostSteps } from './steps.ts';
@@ -71,6 +71,7 @@ async function forgetSnapshot(tx: Tx, volumeId: string, snapshotId: string): Pro
   if (!volume) return;
   const { size } = await tx.volumeSnapshot.delete({ where: { id: snapshotId } });
   await claimRoom(tx, volume.poolId, -size);
+  await charge(tx, volume.tenantId, { storage: -size, snapshots: -1 });
 }
 
 const planWith =

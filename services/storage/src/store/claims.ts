@@ -1,6 +1,6 @@
 import type { HeldVm, VmState } from '@novacron/contracts';
-import type { HostId, OperationId, PoolId, VmId } from '@novacron/core';
-import { fromDatabase } from '@novacron/operations';
+import type { HostId, OperationId, PoolId, TenantId, VmId } from '@novacron/core';
+import { chargeQuota, fromDatabase } from '@novacron/operations';
 import type { Database, Tx } from '../database.ts';
 
 async function ask<Value>(sql: Tx | Database, query: string, ...values: unknown[]): Promise<Value> {
@@ -20,6 +20,13 @@ export const claimRoom = async (tx: Tx, poolId: string, bytes: bigint, field?: s
 /** Claims room in the pool that has most of it, of all that can be reached now. NO_CAPACITY, UNAVAILABLE. */
 export const takeRoom = (tx: Tx, bytes: bigint, field?: string): Promise<PoolId> =>
   ask(tx, 'SELECT take_room(NULL, $1::bigint, $2) AS value', bytes, field ?? null);
+
+/**
+ * Charges a tenant with bytes of volumes and snapshots, and with a number of snapshots; negative gives back. QUOTA_EXCEEDED. After the room is
+ * claimed, always: everything of a tenant meets in this row.
+ */
+export const charge = (tx: Tx, tenantId: string, used: { storage: bigint; snapshots?: number }, field?: string): Promise<void> =>
+  chargeQuota(tx, tenantId as TenantId, { ...used, storage: Number(used.storage) }, field); // brands are added where rows come in
 
 /** Takes a VM for an operation of ours, in the transaction of the mutation. INVALID_STATE, UNAVAILABLE. */
 export const holdVmFor = (tx: Tx, vmId: VmId, operationId: OperationId, verb: 'attach' | 'detach' | 'resize', from: readonly VmState[]): Promise<HeldVm> =>

@@ -3,7 +3,7 @@ import { columnsOf } from '@novacron/database';
 import type { Tx, VolumeRow } from '../database.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { stateOf, type VolumeVerb } from '../rules.ts';
-import { claimRoom } from './claims.ts';
+import { charge, claimRoom } from './claims.ts';
 
 const COLUMNS = columnsOf(Prisma.VolumeScalarFieldEnum);
 
@@ -43,8 +43,15 @@ export async function releaseVolume(tx: Tx, id: string, operationId: string, cha
   return volume?.operationId === operationId ? changeVolume(tx, volume, { ...change, operationId: null, operationVerb: null }) : null;
 }
 
-/** Nothing of the volume is left: its name and its room are free. The row stays for who still asks. */
-export async function buryVolume(tx: Tx, volume: VolumeRow): Promise<void> {
+/** Nothing of these volumes of one tenant is left: their names, their room and what was charged for them are free. The rows stay for who still asks. */
+export async function buryVolumes(tx: Tx, volumes: readonly VolumeRow[]): Promise<void> {
+  const [first] = volumes;
+  if (first === undefined) return;
+  for (const volume of volumes) await bury(tx, volume);
+  await charge(tx, first.tenantId, { storage: -volumes.reduce((bytes, { size }) => bytes + size, 0n) });
+}
+
+async function bury(tx: Tx, volume: VolumeRow): Promise<void> {
   await changeVolume(tx, volume, {
     deletedAt: new Date(),
     liveName: null,
