@@ -26,7 +26,7 @@ export const SIGNED_IN = ['platformAdmin', 'tenantAdmin', 'operator', 'viewer', 
 export type SignedInActor = (typeof SIGNED_IN)[number];
 
 /** `nothing`: answered, but nothing of the object is in the answer. Any other word in capitals is the error's code. */
-export type Outcome = 'ok' | 'null' | 'nothing' | 'UNAUTHENTICATED' | 'FORBIDDEN' | 'NOT_FOUND';
+export type Outcome = 'ok' | 'null' | 'nothing' | 'UNAUTHENTICATED' | 'FORBIDDEN' | 'NOT_FOUND' | 'BAD_USER_INPUT' | 'INVALID_STATE';
 
 /** What the cases are about: objects of the tenant acme, in which all signed-in actors but the stranger are. */
 export interface Subject {

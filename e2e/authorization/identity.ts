@@ -1,6 +1,6 @@
 import { ANYONE, ENTITY_MEMBERS, EVERYONE, lists, MEMBERS, MEMBERS_IN_LISTS, PLATFORM_ADMINS, row, TENANT_ADMINS, type Cases, type FieldCase } from './cases.ts';
 
-const ofUser = (fields: string): FieldCase => ({
+export const ofUser = (fields: string): FieldCase => ({
   document: `query ($id: ID!) { user(id: $id) { field: ${fields} } }`,
   variables: ({ userId }) => ({ id: userId }),
   expect: { platformAdmin: 'ok', tenantAdmin: 'ok', operator: 'FORBIDDEN', viewer: 'FORBIDDEN', stranger: 'null' },
