@@ -78,6 +78,8 @@ describe('an estimate', () => {
     ['pages in pages', '{ hosts(first: 10) { vms(first: 10) { edges { node { id } } } } }', 10 * (1 + 1 + 10)],
     ['the same twice', '{ vm { id } vm { host { id } } ... { vm { id } } }', 2],
     ['an alias', '{ a: vm { id } b: vm { id } c: vm { id } }', 3],
+    ['a leaf by several names', '{ vms(first: 50) { edges { node { id a: id b: id __typename c: __typename } } } }', 1 + 50 * (1 + 3)],
+    ['leaves of one name and several types', '{ found { ... on Vm { x: id } ... on User { x: id } } }', 10],
     ['a fragment, wherever it is spread', '{ a: vm { ...F } b: vm { ...F } } fragment F on Vm { host { id } }', 4],
     ['fields of one name of several types', '{ found { ... on Vm { x: id } ... on User { x: id y: name } } }', 10],
     ['a sized field in a fragment', '{ vms(first: 3) { ...F } } fragment F on Page { ... { edges { node { id } } } }', 1 + 3],
@@ -122,6 +124,7 @@ describe('the actual cost', () => {
   it.each([
     ['a page that is not full', '{ vms(first: 50) { edges { node { id } } } }', { vms: { edges: [{ node: { id: 1 } }, { node: { id: 2 } }] } }, 1 + 2],
     ['nothing', '{ vm { host { id } } }', { vm: null }, 1],
+    ['a leaf by several names', '{ vms { edges { node { id a: id b: id } } } }', { vms: { edges: [{ node: { id: 1, a: 1, b: 1 } }, { node: { id: 2, a: 2, b: 2 } }] } }, 1 + 2 * 3],
     ['no data', '{ scored }', null, 1],
     ['an object without another', '{ vm { host { id } } }', { vm: { host: null } }, 1],
     ['lists in a list', '{ hosts(first: 2) { id } vms { edges { node { volumes { id } } } } }', { hosts: [{ id: 1 }], vms: { edges: [{ node: { volumes: [{ id: 1 }, { id: 2 }, { id: 3 }] } }] } }, 1 + 1 + 1 + 3],

@@ -17,8 +17,9 @@ import { readCostDirectives, type ListSize } from './directives.ts';
 import { selectFields, selectionsOf, type SelectedField, type SelectedFields, type Variables } from './selected-fields.ts';
 
 /**
- * What operations cost, in points: an object 1, a leaf nothing, an input object 1, a mutation 10 more, and whatever @cost
- * and @listSize say instead. No operation costs less than 1.
+ * What operations cost, in points: an object 1, a leaf nothing, but 1 for each further alias under which its object gives the
+ * same one (else an answer could be made as large as one likes), an input object 1, a mutation 10 more, and whatever @cost and
+ * @listSize say instead. No operation costs less than 1.
  */
 export interface CostModel {
   /**
@@ -41,6 +42,12 @@ const SMALLEST = 1;
 interface SizedList {
   size: number;
   rule: ListSize;
+}
+
+/** How many of the fields of one object are leaves that it gives under another name already. */
+function repeatedLeaves(fields: readonly SelectedField[]): number {
+  const leaves = fields.filter(({ definition }) => !isCompositeType(getNamedType(definition.type)));
+  return leaves.length - new Set(leaves.map(({ definition }) => definition)).size;
 }
 
 /**
@@ -85,8 +92,9 @@ export function createCostModel(supergraph: DocumentNode, schema: GraphQLSchema,
   }
 
   function estimated(selected: SelectedFields, sets: readonly SelectionSetNode[], parent: GraphQLCompositeType, above: SizedList | null): number {
-    let cost = 0;
-    for (const field of [...selected.of(sets, parent).values()].flat()) {
+    const fields = [...selected.of(sets, parent).values()].flat();
+    let cost = repeatedLeaves(fields);
+    for (const field of fields) {
       const { definition } = field;
       const size = sizeOf(selected, field);
       const type = getNamedType(definition.type);
@@ -103,10 +111,10 @@ export function createCostModel(supergraph: DocumentNode, schema: GraphQLSchema,
   }
 
   function answered(selected: SelectedFields, sets: readonly SelectionSetNode[], parent: GraphQLCompositeType, data: Readonly<Record<string, unknown>>): number {
-    let cost = 0;
-    for (const [key, fields] of selected.of(sets, parent, data['__typename'])) {
+    const given = [...selected.of(sets, parent, data['__typename'])].filter(([key]) => data[key] !== undefined);
+    let cost = repeatedLeaves(given.flatMap(([, [field]]) => field ?? []));
+    for (const [key, fields] of given) {
       const value = data[key];
-      if (value === undefined) continue;
       // which type's field it was is not in the answer unless it was asked for: the dearest
       cost += Math.max(...fields.map((field) => argumentsCost(selected, field) + answerCost(selected, field, fields.flatMap(selectionsOf), value)));
     }

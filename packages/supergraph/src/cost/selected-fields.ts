@@ -2,6 +2,7 @@ import {
   isCompositeType,
   isObjectType,
   Kind,
+  TypeNameMetaFieldDef,
   valueFromASTUntyped,
   type DocumentNode,
   type FieldNode,
@@ -46,8 +47,9 @@ export function selectFields(schema: GraphQLSchema, document: DocumentNode, oper
     for (const selection of set.selections) {
       if (isSkipped(selection.directives ?? [], variables)) continue;
       if (selection.kind === Kind.FIELD) {
-        const definition = 'getFields' in parent ? parent.getFields()[selection.name.value] : undefined;
-        if (definition === undefined) continue; // __typename and introspection
+        const { value: name } = selection.name;
+        const definition = name === TypeNameMetaFieldDef.name ? TypeNameMetaFieldDef : 'getFields' in parent ? parent.getFields()[name] : undefined;
+        if (definition === undefined) continue; // introspection
         const key = (selection.alias ?? selection.name).value;
         const known = fields.get(key) ?? [];
         const same = known.find((field) => field.parent === parent && field.definition === definition);
