@@ -1,5 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 
+export { onOneServer, type OnOneServer } from './one-server.ts';
+
 /** How long Redis may owe an answer before it counts as away. */
 const ANSWER_MS = 2_000;
 

@@ -1,6 +1,7 @@
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { DomainError, isId, newId, type SessionId, type UserId } from '@novacron/core';
-import { ALGORITHM, type Keyring } from './keyring.ts';
+import type { Keyring } from './keyring.ts';
+import { TOKEN_ALGORITHMS } from './store/signing-keys.ts';
 
 const ISSUER = 'novacron';
 const AUDIENCE = 'novacron';
@@ -22,11 +23,11 @@ export interface AccessTokens {
 export function createAccessTokens({ keyring, now, lifetimeMs }: { keyring: Keyring; now: () => Date; lifetimeMs: number }): AccessTokens {
   return {
     async issue({ userId, sessionId }) {
-      const { kid, key } = await keyring.signingKey();
+      const { kid, algorithm, key } = await keyring.signingKey();
       const issuedAt = Math.floor(now().getTime() / 1000);
       const expiry = issuedAt + Math.floor(lifetimeMs / 1000);
       const token = await new SignJWT({ sid: sessionId })
-        .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid })
+        .setProtectedHeader({ alg: algorithm, typ: TYPE, kid })
         .setIssuer(ISSUER)
         .setAudience(AUDIENCE)
         .setSubject(userId)
@@ -38,14 +39,14 @@ export function createAccessTokens({ keyring, now, lifetimeMs }: { keyring: Keyr
     },
 
     async verify(token) {
-      const keyOf = async ({ kid }: { kid?: string | undefined }) => {
-        const key = kid === undefined ? null : await keyring.verificationKey(kid);
-        if (key === null) throw refusal();
-        return key;
+      const keyOf = async ({ kid, alg }: { kid?: string | undefined; alg?: string | undefined }) => {
+        const known = kid === undefined ? null : await keyring.verificationKey(kid);
+        if (known === null || known.algorithm !== alg) throw refusal(); // a key is good for the one algorithm that it was made for
+        return known.key;
       };
       try {
         const { payload } = await jwtVerify(token, keyOf, {
-          algorithms: [ALGORITHM], // never what the token itself asks for: RFC 8725, 3.1
+          algorithms: [...TOKEN_ALGORITHMS], // never what the token itself asks for: RFC 8725, 3.1
           issuer: ISSUER,
           audience: AUDIENCE,
           typ: TYPE,

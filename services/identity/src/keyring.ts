@@ -2,24 +2,30 @@ import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 
 import { newId } from '@novacron/core';
 import { checkMasterKey, openBox, sealBox } from '@novacron/secrets';
 import type { Logger } from 'pino';
-import { putSigningKey, readSigningKeys, type StoredKey } from './store/signing-keys.ts';
+import { putSigningKey, readSigningKeys, type StoredKey, type TokenAlgorithm } from './store/signing-keys.ts';
 import type { Database } from './store/database.ts';
 
-/** https://www.rfc-editor.org/rfc/rfc8037 with Ed25519. */
-export const ALGORITHM = 'EdDSA';
-/** How long another process may go on signing with a key after it was retired. */
+/** What a process has read of the keys is good for so long. */
 const FRESH_MS = 60_000;
+/** How long a new key is shown before it signs: as long as other processes, and whoever caches our JWKS, may not know of it. */
+const LEAD_MS = 2 * FRESH_MS;
 /** Tokens with made-up key ids must not turn into queries. */
 const UNKNOWN_KEY_PAUSE_MS = 1_000;
 
+export interface SigningKey {
+  kid: string;
+  algorithm: TokenAlgorithm;
+  key: CryptoKey;
+}
+
 export interface Keyring {
-  signingKey(): Promise<{ kid: string; key: CryptoKey }>;
+  signingKey(): Promise<SigningKey>;
   /** Null for a key that we do not have, or whose last token has expired. */
-  verificationKey(kid: string): Promise<CryptoKey | null>;
+  verificationKey(kid: string): Promise<SigningKey | null>;
   jwks(): Promise<{ keys: JWK[] }>;
-  /** From now on a new key signs; the one before verifies until the last token it signed has expired. */
+  /** A new key is shown now and signs in two minutes; the one before verifies until the last token it signed has expired. */
   rotate(): Promise<void>;
-  /** Rotates when the signing key is older than this. */
+  /** Rotates when the newest key is older than this, or is of another algorithm than is asked for. */
   rotateOlderThan(ageMs: number): Promise<void>;
 }
 
@@ -29,16 +35,30 @@ interface KeyringOptions {
   now: () => Date;
   logger: Logger;
   tokenLifetimeMs: number;
+  /** Of new keys: EdDSA. Tokens of any other that we have made are good to their end. */
+  algorithm?: TokenAlgorithm | undefined;
+}
+
+interface RingKey extends SigningKey {
+  jwk: JWK;
+  /** Signs until then. */
+  retiredAt: number;
+  /** Verifies until then. */
+  until: number;
+  stored: StoredKey;
 }
 
 interface Ring {
   readAt: number;
-  signing: { kid: string; key: CryptoKey };
-  verifying: Map<string, { key: CryptoKey; jwk: JWK; until: number }>;
+  /** In the order in which they sign; the last one is not retired. */
+  keys: readonly RingKey[];
+  newest: RingKey;
+  /** By kid: private keys that were needed. */
+  opened: Map<string, SigningKey>;
 }
 
 /** The signing keys, kept in memory; the first one is made when it is first needed, by one process alone. */
-export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs }: KeyringOptions): Keyring {
+export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs, algorithm = 'EdDSA' }: KeyringOptions): Keyring {
   checkMasterKey(masterKey);
   let ring: Ring | null = null;
   let reading: Promise<Ring> | null = null;
@@ -46,30 +66,38 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs }: K
   const verifiesMs = tokenLifetimeMs + FRESH_MS;
   const forgottenAt = (): Date => new Date(now().getTime() - verifiesMs);
 
-  async function put(onlyFirst: boolean): Promise<void> {
+  async function put(replaces: string | null): Promise<void> {
     const kid = newId<string>();
-    const { publicKey, privateKey } = await generateKeyPair(ALGORITHM, { crv: 'Ed25519', extractable: true });
+    const { publicKey, privateKey } = await generateKeyPair(algorithm, { ...(algorithm === 'EdDSA' ? { crv: 'Ed25519' } : { modulusLength: 2048 }), extractable: true });
     const [publicJwk, privateJwk] = [await exportJWK(publicKey), await exportJWK(privateKey)];
-    const key = { kid, publicJwk, privateJwk: sealBox(masterKey, kid, Buffer.from(JSON.stringify(privateJwk))) };
-    await putSigningKey(db, key, { at: now(), since: forgottenAt(), onlyFirst });
+    const key = { kid, algorithm, publicJwk, privateJwk: sealBox(masterKey, kid, Buffer.from(JSON.stringify(privateJwk))) };
+    const at = now();
+    await putSigningKey(db, key, { at, retireAt: new Date(at.getTime() + LEAD_MS), since: forgottenAt(), replaces });
   }
 
   async function read(): Promise<Ring> {
     const readAt = now().getTime();
     let stored = await readSigningKeys(db, forgottenAt());
     if (!stored.some((key) => key.retiredAt === null)) {
-      await put(true);
+      await put(null);
       stored = await readSigningKeys(db, forgottenAt());
     }
-    const active = stored.find((key) => key.retiredAt === null);
-    if (active === undefined) throw new Error('There is no signing key, though one was made just now.');
-    const verifying = new Map<string, { key: CryptoKey; jwk: JWK; until: number }>();
-    for (const { kid, publicJwk, retiredAt } of stored) {
-      const jwk = { ...publicJwk, kid, alg: ALGORITHM, use: 'sig' };
-      verifying.set(kid, { key: await importKey(jwk), jwk, until: retiredAt === null ? Infinity : retiredAt.getTime() + verifiesMs });
-    }
-    ring = { readAt, signing: { kid: active.kid, key: await importKey(open(masterKey, active)) }, verifying };
+    const keys = await Promise.all(stored.map((key) => ringKey(key, verifiesMs)));
+    const newest = keys.find((key) => key.retiredAt === Infinity);
+    if (newest === undefined) throw new Error('There is no signing key, though one was made just now.');
+    ring = { readAt, keys, newest, opened: new Map() };
+    await signer(ring); // a master key that is not ours is found out now
     return ring;
+  }
+
+  /** The key that signs now. */
+  async function signer({ keys, newest, opened }: Ring): Promise<SigningKey> {
+    const { stored, kid, algorithm: alg } = keys.find((key) => now().getTime() < key.retiredAt) ?? newest;
+    const known = opened.get(kid);
+    if (known !== undefined) return known;
+    const key = { kid, algorithm: alg, key: await importKey(open(masterKey, stored), alg) };
+    opened.set(kid, key);
+    return key;
   }
 
   /** The ring, read again when it is older than so much; who asks meanwhile waits for the same reading. */
@@ -81,35 +109,41 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs }: K
     return reading;
   }
 
-  async function rotate(): Promise<void> {
-    await put(false);
-    const { signing } = await read();
-    logger.info({ kid: signing.kid }, 'signing key rotated');
+  async function replace(before: RingKey): Promise<void> {
+    await put(before.kid);
+    const { newest } = await read();
+    logger.info({ kid: newest.kid, algorithm: newest.algorithm }, 'signing key rotated');
   }
 
+  const find = ({ keys }: Ring, kid: string): RingKey | undefined => keys.find((key) => key.kid === kid);
+
   return {
-    signingKey: async () => (await current(FRESH_MS)).signing,
+    signingKey: async () => signer(await current(FRESH_MS)),
     async verificationKey(kid) {
-      const known = (await current(FRESH_MS)).verifying.get(kid) ?? (await current(UNKNOWN_KEY_PAUSE_MS)).verifying.get(kid);
-      return known !== undefined && now().getTime() < known.until ? known.key : null;
+      const known = find(await current(FRESH_MS), kid) ?? find(await current(UNKNOWN_KEY_PAUSE_MS), kid);
+      return known !== undefined && now().getTime() < known.until ? known : null;
     },
     async jwks() {
-      const keys = [...(await current(FRESH_MS)).verifying.values()];
+      const { keys } = await current(FRESH_MS);
       return { keys: keys.filter((key) => now().getTime() < key.until).map((key) => key.jwk) };
     },
-    rotate,
+    rotate: async () => replace((await read()).newest),
     async rotateOlderThan(ageMs) {
-      const { signing } = await current(FRESH_MS);
-      if (now().getTime() - madeAt(signing.kid) > ageMs) await rotate();
+      const { newest } = await read(); // another process may have been here just now
+      if (now().getTime() - newest.stored.createdAt.getTime() > ageMs || newest.algorithm !== algorithm) await replace(newest);
     },
   };
 }
 
-/** A key's id is a UUIDv7: its first 48 bits are milliseconds since 1970 (RFC 9562, 5.7). */
-const madeAt = (kid: string): number => Number.parseInt(kid.replaceAll('-', '').slice(0, 12), 16);
+async function ringKey(stored: StoredKey, verifiesMs: number): Promise<RingKey> {
+  const { kid, algorithm } = stored;
+  const jwk = { ...stored.publicJwk, kid, alg: algorithm, use: 'sig' };
+  const retiredAt = stored.retiredAt?.getTime() ?? Infinity;
+  return { kid, algorithm, jwk, key: await importKey(jwk, algorithm), retiredAt, until: retiredAt + verifiesMs, stored };
+}
 
-async function importKey(jwk: JWK): Promise<CryptoKey> {
-  const key = await importJWK(jwk, ALGORITHM);
+async function importKey(jwk: JWK, algorithm: TokenAlgorithm): Promise<CryptoKey> {
+  const key = await importJWK(jwk, algorithm);
   if (key instanceof Uint8Array) throw new Error('A signing key is symmetric.'); // only "oct" keys are bytes
   return key;
 }

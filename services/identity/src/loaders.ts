@@ -3,6 +3,8 @@ import DataLoader from 'dataloader';
 import type { Role } from '@novacron/contracts';
 import type { TenantId, UserId } from '@novacron/core';
 import { quotaOf, UNLIMITED, UNUSED, type TenantQuota } from '@novacron/operations';
+import type { SshKeyRecord } from './machines/ssh-keys.ts';
+import { API_TOKEN_COLUMNS, type ApiTokenRecord } from './store/api-tokens.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
 import type { LastUse } from './sessions/last-use.ts';
 import type { Database } from './store/database.ts';
@@ -29,6 +31,12 @@ export interface Loaders {
   quotas: DataLoader<TenantId, TenantQuota>;
   /** The live sessions of a user, the newest first. */
   sessions: DataLoader<UserId, SessionRecord[]>;
+  /** Those that are not revoked, the newest first. */
+  apiTokens: DataLoader<UserId, ApiTokenRecord[]>;
+  /** The oldest first. */
+  sshKeys: DataLoader<UserId, SshKeyRecord[]>;
+  /** Those of a tenant, the oldest first. */
+  serviceAccounts: DataLoader<TenantId, UserRecord[]>;
   secondFactors: DataLoader<UserId, SecondFactorState>;
   /** The roles that need a second factor in a tenant. */
   secondFactorRoles: DataLoader<TenantId, Role[]>;
@@ -60,6 +68,19 @@ export function createLoaders(db: Database, sessionsSince: () => Date, lastUse: 
       },
       (row) => row.userId,
     ),
+    apiTokens: rowsLoader(
+      (ids) => db.apiToken.findMany({ where: { userId: { in: ids }, revokedAt: null }, orderBy: { id: 'desc' }, select: API_TOKEN_COLUMNS }),
+      (row) => row.userId,
+    ),
+    sshKeys: rowsLoader(
+      (ids) => db.sshKey.findMany({ where: { userId: { in: ids } }, orderBy: { id: 'asc' } }),
+      (row) => row.userId,
+    ),
+    serviceAccounts: new DataLoader(async (ids) => {
+      const rows = await db.user.findMany({ where: { kind: 'service', roles: { some: { tenantId: { in: [...ids] } } } }, orderBy: { id: 'asc' }, select: USER_COLUMNS });
+      const accounts = rows.map(userRecord);
+      return ids.map((id) => accounts.filter(({ roles }) => roles.some(({ tenantId }) => tenantId === id)));
+    }),
     secondFactors: new DataLoader(async (ids) => {
       const rows = await db.totp.findMany({
         where: { userId: { in: [...ids] }, confirmedAt: { not: null } },

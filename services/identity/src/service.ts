@@ -7,6 +7,10 @@ import { secretsOf } from '@novacron/secrets';
 import { createAccessTokens } from './access-tokens.ts';
 import { createAccounts } from './accounts.ts';
 import { createCredentials } from './accounts/credentials.ts';
+import { createPasswordChange } from './accounts/password-change.ts';
+import { createRecovery } from './accounts/recovery.ts';
+import { createRegistration } from './accounts/registration.ts';
+import { createVerification } from './accounts/verification.ts';
 import { createAdmission } from './admission.ts';
 import { bootstrap, type FirstAdministrator } from './bootstrap.ts';
 import type { IdentityContext } from './graphql/context.ts';
@@ -14,6 +18,9 @@ import { schema } from './graphql/schema.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoaders } from './loaders.ts';
 import { createPasswords } from './passwords.ts';
+import { createApiTokens } from './machines/api-tokens.ts';
+import { createServiceAccounts } from './machines/service-accounts.ts';
+import { createSshKeys } from './machines/ssh-keys.ts';
 import { ringForMail, startCourier, type Courier, type MailOptions } from './mail/courier.ts';
 import { createMailbox } from './mail/mailbox.ts';
 import { createSecondFactors } from './second-factor/second-factors.ts';
@@ -91,8 +98,15 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const secondFactors = createSecondFactors({ db, secrets, mailbox, now, logger });
   const admission = createAdmission({ db, accessTokens, secondFactors, sessionLifetimeMs, now, logger });
   const signIn = createSignIn({ db, credentials: createCredentials({ db, passwords, logger }), accessTokens, admission, now, logger });
+  const registration = createRegistration({ db, passwords, mailbox, admission, now, logger });
+  const verification = createVerification({ db, mailbox, now, logger });
+  const recovery = createRecovery({ db, passwords, mailbox, admission, now, logger });
+  const passwordChange = createPasswordChange({ db, passwords, mailbox, now, logger });
   const accounts = createAccounts({ db, passwords, now, logger });
   const sessions = createSessions({ db, now, logger });
+  const apiTokens = createApiTokens({ db, now, logger });
+  const serviceAccounts = createServiceAccounts({ db, now, logger });
+  const sshKeys = createSshKeys({ db, now, logger });
   const lastUse = createLastUse({ db, redis, logger });
   let keeper: Rounds | null = null;
   const sessionsSince = () => new Date(now().getTime() - sessionLifetimeMs);
@@ -102,15 +116,22 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     db,
     accounts,
     signIn,
+    registration,
+    verification,
+    recovery,
+    passwordChange,
     sessions,
     secondFactors,
+    apiTokens,
+    serviceAccounts,
+    sshKeys,
     mailbox,
     loaders: createLoaders(db, sessionsSince, lastUse),
   });
 
   return {
     subgraph: { name: 'identity', schema, createContext },
-    authenticator: authenticatorOf(signIn, keyring),
+    authenticator: authenticatorOf(signIn, apiTokens, keyring),
     bootstrap: () => bootstrap({ db, passwords, now, logger }, options.bootstrap),
     rotateSigningKey: () => keyring.rotate(),
     rotateSigningKeyOlderThan: (ageMs) => keyring.rotateOlderThan(ageMs),

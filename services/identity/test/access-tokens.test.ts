@@ -1,5 +1,5 @@
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { base64url, decodeProtectedHeader, exportSPKI, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose';
+import { base64url, decodeJwt, decodeProtectedHeader, exportSPKI, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose';
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -54,6 +54,8 @@ const forge = ({ header = {}, claims = {}, key = signing.key }: Changes) =>
     .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: signing.kid, ...header })
     .sign(key);
 
+const REFRESH = 'mutation ($t: String!) { refreshSession(refreshToken: $t) { accessToken } }';
+const kidOf = ({ accessToken: token }: { accessToken: string }) => decodeProtectedHeader(token).kid;
 const encode = (value: object) => base64url.encode(JSON.stringify(value));
 
 describe('an access token', () => {
@@ -168,20 +170,21 @@ describe('the signing key', () => {
   it('changes, and sessions and tokens live on until they end', async () => {
     const before = await login(identity);
     const elsewhere = identity.another();
+    const both = [identity.service.authenticator, elsewhere.authenticator];
     await elsewhere.authenticator.authenticate(before.accessToken, null);
-    identity.clock.advance(1_000);
     await identity.service.rotateSigningKey();
+    expect(kidOf(await login(identity))).toBe(kidOf(before)); // the other process has not heard of the new one
+    identity.clock.advance(60_000);
+    for (const authenticator of both) expect((await authenticator.jwks()).keys).toHaveLength(2);
+    identity.clock.advance(60_000);
     const after = await login(identity);
-    expect(decodeProtectedHeader(after.accessToken).kid).not.toBe(decodeProtectedHeader(before.accessToken).kid);
-    for (const { authenticator } of [identity.service, elsewhere]) {
+    expect(kidOf(after)).not.toBe(kidOf(before));
+    for (const authenticator of both) {
       await authenticator.authenticate(before.accessToken, null);
       await authenticator.authenticate(after.accessToken, null);
-      expect((await authenticator.jwks()).keys).toHaveLength(2);
     }
-    const { data } = await identity.ask(null, 'mutation ($t: String!) { refreshSession(refreshToken: $t) { accessToken } }', {
-      t: before.refreshToken,
-    });
-    expect(decodeProtectedHeader(data['refreshSession'].accessToken).kid).toBe(decodeProtectedHeader(after.accessToken).kid);
+    const { data } = await identity.ask(null, REFRESH, { t: before.refreshToken });
+    expect(kidOf(data['refreshSession'])).toBe(kidOf(after));
 
     // The other process may have signed with the old key for as long as it trusts what it has read.
     identity.clock.advance(600_000 + 60_000 - 1);
@@ -192,9 +195,71 @@ describe('the signing key', () => {
     expect(await identity.sql('SELECT 1 FROM identity.signing_keys')).toHaveLength(2);
   });
 
+  it('is replaced by one process of many that find it old', async () => {
+    const fresh = await startIdentity();
+    try {
+      const processes = [fresh.service, fresh.another(), fresh.another()];
+      await fresh.service.authenticator.jwks();
+      fresh.clock.advance(365 * 24 * 3_600_000);
+      const rotateOld = () => Promise.all(processes.map((one) => one.rotateSigningKeyOlderThan(24 * 3_600_000)));
+      await rotateOld();
+      expect(await fresh.sql('SELECT 1 FROM identity.signing_keys WHERE retired_at IS NOT NULL')).toHaveLength(1);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   it('does not open with another master key', async () => {
     const stranger = identity.another({ masterKey: randomBytes(32) });
     await expect(stranger.authenticator.jwks()).rejects.toThrow('master key');
     expect(() => identity.another({ masterKey: randomBytes(16) })).toThrow('master key');
+  });
+});
+
+describe('RS256', () => {
+  let rsa: TestIdentity;
+  beforeAll(async () => {
+    rsa = await startIdentity({ tokenAlgorithm: 'RS256' });
+    await rsa.service.bootstrap();
+  });
+  afterAll(() => rsa?.close());
+
+  it('signs for whoever asks for it', async () => {
+    const { accessToken: token, viewer: known } = await login(rsa);
+    expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'RS256', typ: 'JWT' });
+    expect((await rsa.service.authenticator.jwks()).keys).toEqual([{ kty: 'RSA', n: expect.any(String), e: 'AQAB', kid: expect.any(String), alg: 'RS256', use: 'sig' }]);
+    expect((await rsa.service.authenticator.authenticate(token, null)).viewer).toEqual(known);
+  });
+
+  it('is no secret for HS256, and no key for another algorithm', async () => {
+    const [header = '', claims = ''] = (await login(rsa)).accessToken.split('.');
+    const { kid } = decodeProtectedHeader(`${header}.${claims}.`);
+    const [jwk] = (await rsa.service.authenticator.jwks()).keys as JWK[];
+    const spki = await exportSPKI((await importJWK({ ...jwk, ext: true }, 'RS256')) as CryptoKey); // asymmetric, so a CryptoKey
+    const payload = decodeJwt(`${header}.${claims}.`);
+    const sign = (alg: string, key: Parameters<SignJWT['sign']>[0]) => new SignJWT(payload).setProtectedHeader({ alg, typ: 'JWT', ...(kid === undefined ? {} : { kid }) }).sign(key);
+    const forged = [
+      await sign('HS256', createSecretKey(Buffer.from(spki))),
+      await sign('HS256', createSecretKey(Buffer.from(spki.trim()))),
+      await sign('EdDSA', generateKeyPairSync('ed25519').privateKey),
+      await sign('RS256', generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    ];
+    for (const token of forged) await expect(rsa.service.authenticator.authenticate(token, null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+
+  it('comes and goes by configuration, and nobody is signed out', async () => {
+    const [withRsa, withEdDsa] = [rsa.service, rsa.another({ tokenAlgorithm: 'EdDSA' })];
+    const before = await login(rsa);
+    await withRsa.rotateSigningKeyOlderThan(Infinity);
+    expect((await withRsa.authenticator.jwks()).keys).toHaveLength(1);
+    await withEdDsa.rotateSigningKeyOlderThan(Infinity);
+    rsa.clock.advance(120_000);
+    const after = await login(rsa);
+    expect(decodeProtectedHeader(after.accessToken).alg).toBe('EdDSA');
+    for (const { authenticator } of [withRsa, withEdDsa]) {
+      await authenticator.authenticate(before.accessToken, null);
+      await authenticator.authenticate(after.accessToken, null);
+    }
+    expect((await rsa.ask(null, REFRESH, { t: before.refreshToken })).error).toBeNull();
   });
 });

@@ -5,7 +5,7 @@ import type { NewEvent, RequestContext, Viewer } from '@novacron/contracts';
 import { DomainError, type ErrorRecord } from '@novacron/core';
 import { redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
-import { migratedDatabase, startRedis } from '@novacron/testkit';
+import { migratedDatabase, startRedis, type TestRedis } from '@novacron/testkit';
 import { createIdentityService, type IdentityOptions, type IdentityService } from '../src/service.ts';
 
 export const ADMIN = { email: 'admin@example.org', password: 'correct horse battery' } as const;
@@ -45,6 +45,7 @@ export interface TestIdentity {
   sql<Row = Loose>(text: string, values?: unknown[]): Promise<Row[]>;
   /** The events that wait to be sequenced, in order. */
   events(): Promise<(Pick<NewEvent, 'type' | 'entityId' | 'tenantId'> & { body: object })[]>;
+  redis: TestRedis;
   /** Forgets all that Redis knows. */
   flushRedis(): Promise<void>;
   close(): Promise<void>;
@@ -71,6 +72,7 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
     databaseUrl: database.url,
     masterKey,
     another,
+    redis,
     ask: (viewer, source, variables = {}, origin = {}) => ask(service, viewer, source, variables, origin),
     sql,
     events: () =>

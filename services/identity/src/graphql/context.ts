@@ -1,7 +1,14 @@
 import { createBuilder } from '@novacron/graphql';
 import type { RequestContext } from '@novacron/contracts';
 import type { Accounts } from '../accounts.ts';
+import type { PasswordChange } from '../accounts/password-change.ts';
+import type { Recovery } from '../accounts/recovery.ts';
+import type { Registration } from '../accounts/registration.ts';
+import type { Verification } from '../accounts/verification.ts';
 import type { Loaders } from '../loaders.ts';
+import type { ApiTokens } from '../machines/api-tokens.ts';
+import type { ServiceAccounts } from '../machines/service-accounts.ts';
+import type { SshKeys } from '../machines/ssh-keys.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import type { SecondFactors } from '../second-factor/second-factors.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -13,8 +20,15 @@ export interface IdentityContext extends RequestContext {
   db: Database;
   accounts: Accounts;
   signIn: SignIn;
+  registration: Registration;
+  verification: Verification;
+  recovery: Recovery;
+  passwordChange: PasswordChange;
   sessions: Sessions;
   secondFactors: SecondFactors;
+  apiTokens: ApiTokens;
+  serviceAccounts: ServiceAccounts;
+  sshKeys: SshKeys;
   mailbox: Mailbox;
   loaders: Loaders;
 }

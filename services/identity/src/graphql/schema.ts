@@ -1,8 +1,12 @@
 import { toSubgraphSchema } from '@novacron/graphql';
 import { builder } from './context.ts';
+import './accounts.ts';
+import './api-token.ts';
 import './second-factor.ts';
+import './service-account.ts';
 import './session.ts';
 import './sign-in.ts';
+import './ssh-key.ts';
 import './tenant.ts';
 import './user.ts';
 

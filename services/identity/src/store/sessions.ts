@@ -73,17 +73,32 @@ export const rotateRefreshToken = (
 export const endSession = (db: Database, ids: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> =>
   db.$transaction((tx) => revoke(tx, ids, at));
 
-/** Ends the sessions of a user, all of them or all but one, with the transaction that has the reason for it. The last of its changes. */
-export async function endSessions(tx: Transaction, { userId, except = null }: { userId: UserId; except?: SessionId | null }, at: Date): Promise<void> {
+/** Ends the sessions of a user, all of them or all but one, with the transaction that has the reason for it. The last of its changes; how many they were. */
+export async function endSessions(tx: Transaction, { userId, except = null }: { userId: UserId; except?: SessionId | null }, at: Date): Promise<number> {
   // in one order, so that two that end them at once wait for one another
   const rows = await tx.$queryRaw<{ id: SessionId }[]>`
     SELECT id FROM sessions WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND (${except}::uuid IS NULL OR id <> ${except}::uuid) ORDER BY id FOR UPDATE`;
   await tx.session.updateMany({ where: { id: { in: rows.map(({ id }) => id) } }, data: { revokedAt: at } });
   for (const { id } of rows) await emit(tx, { type: 'session.revoked', tenantId: null, entityId: id, after: { userId } });
+  return rows.length;
 }
 
 async function revoke(tx: Transaction, { sessionId, userId }: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> {
   const { count } = await tx.session.updateMany({ where: { id: sessionId, userId, revokedAt: null }, data: { revokedAt: at } });
   if (count === 0) return;
   await emit(tx, { type: 'session.revoked', tenantId: null, entityId: sessionId, after: { userId } });
+}
+
+/** The sessions and API tokens that have ended after `since`. */
+export const readEnded = (db: Database, since: Date): Promise<{ id: string; at: Date }[]> => db.$queryRaw`
+  SELECT id, revoked_at AS at FROM sessions WHERE revoked_at > ${since}
+  UNION ALL SELECT id, revoked_at FROM api_tokens WHERE revoked_at > ${since}`;
+
+/** Notes when sessions were last used, in one statement. Whoever is being changed right now is left for the next time. */
+export async function noteUses(db: Database, uses: readonly { id: string; at: Date }[]): Promise<void> {
+  const [ids, times] = [uses.map(({ id }) => id), uses.map(({ at }) => at)];
+  await db.$executeRaw`
+    WITH used AS (SELECT * FROM unnest(${ids}::uuid[], ${times}::timestamptz[]) AS used (id, at)),
+      free AS (SELECT s.id, used.at FROM sessions s JOIN used ON used.id = s.id WHERE s.last_used_at < used.at ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED)
+    UPDATE sessions s SET last_used_at = free.at FROM free WHERE s.id = free.id`;
 }
