@@ -1,4 +1,4 @@
-import type { GraphQLSchema } from 'graphql';
+import type { GraphQLError, GraphQLSchema } from 'graphql';
 import type { RequestContext, Viewer } from './viewer.ts';
 
 /**
@@ -10,6 +10,8 @@ export interface Subgraph {
   readonly schema: GraphQLSchema;
   /** What resolvers get: the request's context plus the service's own loaders, made per request. */
   createContext(request: RequestContext): object;
+  /** Is told which errors an operation was answered with, before they take their public form. */
+  observe?(request: RequestContext, errors: readonly GraphQLError[]): void;
 }
 
 /** What identity offers the gateway: the only authority on who a token stands for. */

@@ -5,6 +5,7 @@ import type { RedisOptions } from 'ioredis';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { createAlarm } from './alarm.ts';
+import { startAuditChain, type AuditChainOptions } from './audit-chain.ts';
 import { toRecord, type EventRow } from './event-row.ts';
 import { startRelay } from './relay.ts';
 
@@ -16,6 +17,7 @@ export interface SequencerOptions {
   databaseUrl: string;
   redis: RedisOptions;
   logger: Logger;
+  audit?: Pick<AuditChainOptions, 'unknownAfterMs' | 'countedForMs'>;
 }
 
 export interface Sequencer {
@@ -26,11 +28,12 @@ export interface Sequencer {
  * Gives every committed event its place in the one order and offers it to the relay, which passes it on to Redis.
  * PostgreSQL's NOTIFY wakes it at each commit. Numbering needs PostgreSQL alone. Any number of sequencers may run: the
  * function that numbers takes a lock, and an entry that is already in the stream, or too late for it, is refused by
- * its id.
+ * its id. The audit is chained beside it, by the same rule.
  */
-export function startSequencer({ databaseUrl, redis, logger }: SequencerOptions): Sequencer {
-  const pool = postgresPool(databaseUrl, 'operations', 2); // one to number, one to refill
+export function startSequencer({ databaseUrl, redis, logger, audit = {} }: SequencerOptions): Sequencer {
+  const pool = postgresPool(databaseUrl, 'operations', 3); // one to number, one to refill, one for the audit
   const relay = startRelay({ pool, redis, logger });
+  const chain = startAuditChain({ pool, logger, ...audit });
   const commits = createAlarm();
   const closed = new AbortController();
 
@@ -59,7 +62,7 @@ export function startSequencer({ databaseUrl, redis, logger }: SequencerOptions)
     async close() {
       closed.abort();
       commits.ring();
-      await Promise.all([running, listener]);
+      await Promise.all([running, listener, chain.close()]);
       await relay.close();
       await pool.end();
     },

@@ -45,6 +45,7 @@ export function createSubgraphExecutor(subgraph: Subgraph, logger: Logger): Subg
         variableValues: variables ?? {},
         contextValue: subgraph.createContext(context),
       });
+      if (result.errors) subgraph.observe?.(context, result.errors);
       return {
         ...('data' in result ? { data: result.data ?? null } : {}),
         ...(result.errors ? { errors: result.errors.map((error) => formatSubgraphError(error, origin)) } : {}),

@@ -1,0 +1,95 @@
+import type { RequestContext, Subgraph } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import { defaultFieldResolver, GraphQLObjectType, GraphQLSchema, Kind, type GraphQLError, type GraphQLFieldConfig } from 'graphql';
+import { askerOf, legible, type Asker, type Deed, type Ending } from './entry.ts';
+import { takeNote } from './notes.ts';
+import { redacted } from './redaction.ts';
+import { targetReader } from './target.ts';
+import type { AuditTrail } from './trail.ts';
+
+/** Codes of a denied access; anything else that fails, fails. */
+export const isDenial = (code: unknown): code is 'FORBIDDEN' | 'UNAUTHENTICATED' => code === 'FORBIDDEN' || code === 'UNAUTHENTICATED';
+
+export function endingOf(error: unknown): Ending {
+  const { code } = DomainError.from(error);
+  return { outcome: isDenial(code) ? 'DENIED' : 'FAILED', code };
+}
+
+/**
+ * The same subgraph, with every mutation in the audit from before it begins, and whatever else it denies. What can't be written down
+ * is not done: UNAVAILABLE.
+ */
+export function auditSubgraph(subgraph: Subgraph, trail: AuditTrail): Subgraph {
+  const requests = new WeakMap<object, RequestContext>();
+  /** Errors that an entry tells of. */
+  const told = new WeakSet<object>();
+
+  function audited(name: string, config: GraphQLFieldConfig<unknown, object>, type: GraphQLObjectType): GraphQLFieldConfig<unknown, object> {
+    const { resolve = defaultFieldResolver } = config;
+    const field = type.getFields()[name]!; // it is this one's configuration
+    const targetOf = targetReader(field);
+    return {
+      ...config,
+      async resolve(root, args: Record<string, unknown>, context, info) {
+        const request = requests.get(context);
+        if (request === undefined) return resolve(root, args, context, info); // made by somebody else than createContext
+        const asker = askerOf(request);
+        const deed: Deed = { kind: 'MUTATION', action: name, ...placed(targetOf(args), request), arguments: redacted(args) };
+        const begun = await trail.begin(asker, deed);
+        try {
+          const answer: unknown = await resolve(root, args, context, info);
+          begun.end({ outcome: 'SUCCEEDED', code: null }, { ...placed(targetOf(args, answer), request), ...takeNote(context) });
+          return answer;
+        } catch (error) {
+          begun.end(endingOf(error), takeNote(context));
+          if (error instanceof Object) told.add(error);
+          throw error;
+        }
+      },
+    };
+  }
+
+  function observe(request: RequestContext, errors: readonly GraphQLError[]): void {
+    for (const error of errors) {
+      const { originalError, path } = error;
+      if (!(originalError instanceof DomainError) || told.has(originalError) || !isDenial(originalError.code)) continue;
+      const node = error.nodes?.[0];
+      const names = [path?.[0], node?.kind === Kind.FIELD ? node.name.value : undefined].filter((name) => typeof name === 'string');
+      const deed: Deed = { kind: 'ACCESS', action: legible([...new Set(names)].join('.')), ...placed(NOTHING, request), arguments: null };
+      trail.refused(askerOf(request), deed, endingOf(originalError));
+    }
+    subgraph.observe?.(request, errors);
+  }
+
+  return {
+    ...subgraph,
+    schema: withMutations(subgraph.schema, audited),
+    createContext(request) {
+      const context = subgraph.createContext(request);
+      requests.set(context, request);
+      return context;
+    },
+    observe,
+  };
+}
+
+const NOTHING = { targetType: null, targetId: null, tenantId: null } as const;
+
+/** What nothing says the tenant of belongs to the only one of whoever asks. */
+export function placed<Target extends Pick<Deed, 'tenantId'>>(target: Target, { viewer }: Pick<RequestContext, 'viewer'>): Target {
+  if (target.tenantId !== null || viewer === null) return target;
+  const [only, ...others] = new Set(viewer.roles.map(({ tenantId }) => tenantId));
+  return { ...target, tenantId: others.length === 0 ? (only ?? null) : null };
+}
+
+type Change = (name: string, config: GraphQLFieldConfig<unknown, object>, type: GraphQLObjectType) => GraphQLFieldConfig<unknown, object>;
+
+/** A schema that differs in how its mutations are resolved; nothing but the schema refers to their type. */
+function withMutations(schema: GraphQLSchema, change: Change): GraphQLSchema {
+  const type = schema.getMutationType();
+  if (!type) return schema;
+  const { fields, ...config } = type.toConfig();
+  const changed = new GraphQLObjectType({ ...config, fields: Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, change(name, field, type)])) });
+  const whole = schema.toConfig();
+  return new GraphQLSchema({ ...whole, mutation: changed, types: whole.types.map((one) => (one === type ? changed : one)) });
+}
