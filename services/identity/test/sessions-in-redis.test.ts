@@ -29,7 +29,7 @@ const runId = async () => /^run_id:(\w+)/m.exec(await redis.info('server'))?.[1]
 /** Redis says that it knows all, and knows these. */
 const known = (...sessionIds: string[]) =>
   eventually('Redis to know which sessions have ended', async () => {
-    const [knownTo, ended] = await Promise.all([redis.get(KNOWN_TO_KEY), redis.zrange(ENDED_SESSIONS_KEY, 0, -1)]);
+    const [knownTo, ended] = await Promise.all([redis.get(KNOWN_TO_KEY), redis.zrange(ENDED_SESSIONS_KEY, 0, '-1')]);
     return knownTo !== null && knownTo === (await runId()) && sessionIds.every((id) => ended.includes(id)) && ended;
   });
 async function endOne(): Promise<string> {
