@@ -107,6 +107,15 @@ describe('points', () => {
     expect((await ask('{ __typename }', { address: '198.51.100.21' })).header('ratelimit')).toMatch(/^"api";r=199;/);
   });
 
+  it('are charged for a subscription, as what it is estimated to tell each time', async () => {
+    const token = signIn();
+    const client = await connect(token);
+    const wide = `subscription { vmChanged { vm { ${Array.from({ length: 151 }, (_, index) => `a${index}: id`).join(' ')} } } }`;
+    client.subscribe(wide);
+    expect(await client.subscribe(wide).code()).toBe('RATE_LIMITED');
+    expect((await ask('{ __typename }', { token })).codes).toEqual([]); // there is a rest
+  });
+
   it('are not charged for what is refused before it runs', async () => {
     const token = signIn();
     const refused = await ask('query ($id: ID!) { vm(id: $id) { id host { name } } }', { token, variables: { id: { no: 'id' } } });

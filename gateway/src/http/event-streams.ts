@@ -115,6 +115,7 @@ export function routeEventStreams(app: FastifyInstance, options: EventStreamsOpt
     }
     const lastEventId = request.headers['last-event-id'];
     const resume = typeof lastEventId === 'string' && lastEventId !== '' ? { after: lastEventId } : undefined;
+    await allowance.spend(planned.points);
     const place = await limits.holdSubscription(viewer);
     if (!stream.isOpen) return place.release();
     const running = subscribeInPlace(place, stream.sink, (sink) => engine.subscribe(planned.subscription, variables, viewer, sink, resume));

@@ -26,6 +26,8 @@ export interface Allowance {
   admit(): Promise<void>;
   /** Takes what an operation is going to use beside that, before it is planned: all of it or nothing. RATE_LIMITED. */
   charge(operation: ChargedOperation): Promise<void>;
+  /** The same for what no operation stands for: so many points. RATE_LIMITED. */
+  spend(points: number): Promise<void>;
   /** Corrects the points to what the operation did use: one at least. */
   settle(points: number): void;
   /** What its caller has left, and when to come back after a refusal. */
@@ -75,6 +77,7 @@ export function createAllowance(caller: Caller, ledger: Ledger, onRefused: (limi
       // What costs more than a whole window may run, alone in it, and is settled to what it did use.
       await take(Math.min(points, api.points) - 1, [...attempts.values()]);
     },
+    spend: (points) => take(Math.min(points, api.points) - 1),
     settle(points) {
       const standing = standings.get(api);
       const difference = Math.max(1, points) - taken;

@@ -59,7 +59,8 @@ export function createProtocol(options: ProtocolOptions): ServerOptions<Record<s
       const request = { query, ...(operationName == null ? {} : { operationName }), variables: variables ?? {} };
       return { document: planned.document, start: () => graph.answer(request, context) };
     }
-    const { subscription } = planned;
+    const { subscription, points } = planned;
+    await allowance.spend(points);
     const place = await limits.holdSubscription(viewer);
     if (!connection.isOpen) place.release();
     requireOpen(connection);

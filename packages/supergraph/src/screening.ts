@@ -24,8 +24,8 @@ export interface Protection<Context> {
 export interface Screening<Context> {
   /** Parses and validates. InvalidDocument: GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED or OPERATION_RESOLUTION_FAILURE. */
   read(query: string, operationName: string | null, context: Context): { document: DocumentNode; operation: OperationDefinitionNode };
-  /** Refuses an operation as a whole. InvalidDocument: BAD_USER_INPUT (variables, cost), UNAUTHENTICATED or FORBIDDEN (introspection). */
-  check(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): void;
+  /** Refuses an operation as a whole, or answers what it is estimated to cost. InvalidDocument: BAD_USER_INPUT (variables, cost), UNAUTHENTICATED or FORBIDDEN (introspection). */
+  check(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): number;
   /** What of it may be planned. */
   permit(document: DocumentNode, operation: OperationDefinitionNode, context: Context): Permitted;
 }
@@ -69,6 +69,7 @@ export function createScreening<Context>({ apiSchema, costs, authorization, plan
         if (isIntrospection(document) && !mayIntrospect(context)) throw new InvalidDocument([schemaRefused(principalOf(context))]);
         const cost = costs.estimate(document, operation, variables);
         if (maximumCost > 0 && cost > maximumCost) throw new InvalidDocument([tooDear(cost, maximumCost)]);
+        return cost;
       }),
     permit(document, operation, context) {
       const permitted = authorization.authorize(document, operation, principalOf(context));

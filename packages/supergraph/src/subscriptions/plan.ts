@@ -52,7 +52,13 @@ export interface PlannedSubscription<Context> {
 }
 
 /** What a document asks for: a subscription, planned, or something that is executed once. */
-export type Planned<Context> = { subscription: PlannedSubscription<Context> } | { document: DocumentNode };
+export type Planned<Context> =
+  | {
+      subscription: PlannedSubscription<Context>;
+      /** What it is estimated to cost each time that it tells something. */
+      points: number;
+    }
+  | { document: DocumentNode };
 
 export interface SubscriptionPlanner<Context> {
   apiSchema: GraphQLSchema;
@@ -152,13 +158,13 @@ export function createSubscriptionPlanner<Context>({ supergraph, dataSources, ev
       const { document, operation } = documents.get(hash) ?? screening.read(query, operationName, context);
       documents.set(hash, { document, operation }, { size: query.length });
       if (operation.operation !== 'subscription') return { document };
-      screening.check(document, operation, variables, context);
+      const points = screening.check(document, operation, variables, context);
       const permitted = screening.permit(document, operation, context);
       if (permitted.document === null) throw new InvalidDocument(permitted.complete({}, variables).errors ?? []);
       const key = `${hash}${permitted.key}`;
       const subscription = plans.get(key) ?? planSubscription({ key, query, operationName }, operation, permitted.document, permitted.complete);
       plans.set(key, subscription, { size: query.length });
-      return { subscription };
+      return { subscription, points };
     },
   };
 }
