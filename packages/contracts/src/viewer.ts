@@ -157,6 +157,13 @@ export function requireSignedIn(viewer: Viewer | null): Viewer {
   return known;
 }
 
+/** Whoever has signed in and owes nothing: what somebody changes of its own account. UNAUTHENTICATED, FORBIDDEN. */
+export function requireSettled(viewer: Viewer | null): Viewer {
+  const known = requireSignedIn(viewer);
+  if (known.owes !== undefined) throw new DomainError('FORBIDDEN', OWED[known.owes]);
+  return known;
+}
+
 /** One of these is needed by a token that asks for what every signed-in user sees: hosts and storage pools. */
 export const FLEET_SCOPES = ['host:read', 'vm:read', 'volume:read', 'image:read', 'network:read', 'migration:read'] as const satisfies readonly Permission[];
 

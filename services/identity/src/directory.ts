@@ -1,32 +1,62 @@
 import { requireViewer, tenantsWith, type Role, type Viewer } from '@novacron/contracts';
 import type { SessionId, TenantId, UserId } from '@novacron/core';
-import { byId, containing, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
-import { normalizeEmail, normalizeUsername, parseSearch } from './rules.ts';
+import { byId, containing, equalsId, parsePage, toConnection, type Connection, type PageArguments } from '@novacron/graphql';
+import { normalizeEmail, normalizeUsername, parseRole, parseSearch } from './rules.ts';
+import type { Prisma } from './generated/prisma/client.ts';
+import type { UserState } from './people/rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
 import type { SettingName } from './settings/catalogue.ts';
-import type { Database } from './store/database.ts';
+import type { Database, Transaction } from './store/database.ts';
 import type { TenantRecord, UserView } from './visibility.ts';
 
 /** What is read in lists and by keys other than an id; by id, see loaders.ts. */
 
+export interface UserFilter {
+  search?: string | null | undefined;
+  tenantId?: string | null | undefined;
+  role?: string | null | undefined;
+  state?: UserState | null | undefined;
+  emailVerified?: boolean | null | undefined;
+}
+
 /** Oneself, and the users of the tenants where the viewer holds user:read. */
-export async function listUsers(
-  db: Database,
-  someone: Viewer | null,
-  args: PageArguments & { filter?: { search?: string | null | undefined } | null | undefined },
-): Promise<Connection<UserView>> {
+export async function listUsers(db: Database, someone: Viewer | null, args: PageArguments & { filter?: UserFilter | null | undefined }): Promise<Connection<UserView>> {
   const viewer = requireViewer(someone);
   const page = parsePage(args);
-  const tenants = tenantsWith(viewer, 'user:read');
-  const visible =
-    tenants === 'all' ? {} : { OR: [{ id: viewer.userId as string }, { roles: { some: { tenantId: { in: tenants as string[] } } } }] };
-  const search = parseSearch(args.filter?.search);
-  const found = search === null ? {} : { OR: [{ name: containing(search) }, { email: containing(search) }] };
-  const where = { AND: [visible, found] };
+  const where = { AND: [usersIn(viewer, args.filter ?? {}), found(args.filter ?? {})] };
   const range = byId(page);
   const rows = await db.user.findMany({ ...range, where: { AND: [where, range.where] }, select: USER_COLUMNS });
   const views = rows.map((row) => ({ user: userRecord(row), viewer }));
   return toConnection(views, page, (view) => [view.user.id], () => db.user.count({ where }));
+}
+
+/** Whom the viewer may list, by what they are where: a role in a tenant that the viewer may not read finds nobody but itself. */
+function usersIn(viewer: Viewer, { tenantId, role }: UserFilter): Prisma.UserWhereInput {
+  const tenants = tenantsWith(viewer, 'user:read');
+  const held = {
+    ...(tenantId == null ? {} : { tenantId: equalsId(tenantId) }),
+    ...(role == null ? {} : { role: parseRole(role, 'filter.role') }),
+  };
+  const named = Object.keys(held).length === 0 ? {} : { roles: { some: held } };
+  if (tenants === 'all') return named;
+  return { OR: [{ AND: [{ id: viewer.userId }, named] }, { roles: { some: { AND: [{ tenantId: { in: tenants as string[] } }, held] } } }] };
+}
+
+const IN_STATE = {
+  ACTIVE: { invitedAt: null, deactivatedAt: null },
+  INVITED: { invitedAt: { not: null }, deactivatedAt: null },
+  DEACTIVATED: { deactivatedAt: { not: null }, deletedAt: null },
+  DELETED: { deletedAt: { not: null } },
+} as const satisfies Record<UserState, Prisma.UserWhereInput>;
+
+/** Who is deleted is found only by those who ask for it. */
+function found({ search: text, state, emailVerified }: UserFilter): Prisma.UserWhereInput {
+  const search = parseSearch(text);
+  return {
+    ...(state == null ? { deletedAt: null } : IN_STATE[state]),
+    ...(emailVerified == null ? {} : { emailVerified }),
+    ...(search === null ? {} : { OR: [{ name: containing(search) }, { email: containing(search) }, { username: containing(search) }] }),
+  };
 }
 
 /** The tenants in which the viewer holds tenant:read, as every role does; all of them for a platform administrator. */
@@ -40,7 +70,7 @@ export async function listTenants(db: Database, someone: Viewer | null, args: Pa
   return toConnection(rows.map(tenantRecord), page, (tenant) => [tenant.id], () => db.tenant.count({ where }));
 }
 
-const PERSON = { kind: 'person', deletedAt: null } as const;
+const PERSON = { kind: 'person', invitedAt: null, deletedAt: null } as const;
 const WITH_PASSWORD = { ...USER_COLUMNS, emailClaimed: true, passwordHash: true } as const;
 
 /** The accounts that somebody may mean who types this, with their password hashes: for signing in alone. */
@@ -65,6 +95,14 @@ export async function findCandidates(db: Database, login: string): Promise<Candi
   ]);
   return { owner, waiting };
 }
+
+/** Whose the address is, else who waits for it and came last. */
+export const findByAddress = (sql: Database | Transaction, email: string) =>
+  sql.user.findFirst({
+    where: { email, ...PERSON },
+    orderBy: [{ emailClaimed: 'desc' }, { createdAt: 'desc' }],
+    select: { id: true, name: true, deactivatedAt: true },
+  });
 
 export const hasUsers = async (db: Database): Promise<boolean> => (await db.user.findFirst({ select: { id: true } })) !== null;
 

@@ -27,9 +27,9 @@ export function normalizeEmail(text: string): string | null {
   return trimmed.length <= EMAIL_MAX_LENGTH && EMAIL.test(trimmed) ? trimmed.toLowerCase() : null;
 }
 
-export function parseEmail(text: string): string {
+export function parseEmail(text: string, field = 'email'): string {
   const email = normalizeEmail(text);
-  if (email === null) throw refuse('email', 'This is no e-mail address.');
+  if (email === null) throw refuse(field, 'This is no e-mail address.');
   return email;
 }
 

@@ -11,6 +11,8 @@ const MAILS: { [Kind in MailKind]: Mails[Kind] } = {
   already_registered: { name: EVIL, address: '192.0.2.1' },
   reset_password: { name: EVIL, token: TOKEN },
   invitation: { name: EVIL, token: TOKEN, tenant: EVIL, invitedBy: EVIL },
+  change_email: { name: EVIL, token: TOKEN },
+  email_changed: { name: EVIL, email: EVIL, address: '192.0.2.1', at: AT },
   new_device: { name: EVIL, address: '192.0.2.1', device: EVIL, at: AT },
   password_changed: { name: EVIL, address: null, at: AT },
   second_factor_changed: { name: EVIL, change: 'enabled', address: null, at: AT },

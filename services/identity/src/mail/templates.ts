@@ -5,7 +5,7 @@ import type { MailKind, Mails } from './mails.ts';
 type Stored<Content> = { [Key in keyof Content]: Content[Key] extends Date ? string : Content[Key] };
 
 /** Where the pages are that a mailed token is taken to. It stands in the fragment, which no server and no Referer ever sees. */
-export const PAGES = { verify_email: 'account/verify-email', reset_password: 'account/reset-password', invitation: 'account/accept-invitation' } as const;
+export const PAGES = { verify_email: 'account/verify-email', reset_password: 'account/reset-password', invitation: 'account/accept-invitation', change_email: 'account/change-email' } as const;
 
 const MOMENT = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
 const moment = (at: string): string => `${MOMENT.format(new Date(at))} UTC`;
@@ -55,9 +55,21 @@ const TEMPLATES: { [Kind in MailKind]: (content: Stored<Mails[Kind]>, link: (pag
   }),
   invitation: ({ name, token, tenant, invitedBy }, link) => ({
     subject: 'You are invited to NovaCron',
-    paragraphs: [hello(name), `${unlinked(invitedBy)} invites you to the tenant ${unlinked(tenant)}. Accept, and choose a password:`],
+    paragraphs: [hello(name), `${unlinked(invitedBy)} invites you to the tenant ${unlinked(tenant)}. Accept, and choose a password, or sign in if you have an account already:`],
     link: { label: 'Accept the invitation', url: link(PAGES.invitation, token) },
     after: ['If you do not know what this is about, you need not do anything.'],
+  }),
+  change_email: ({ token }, link) => ({
+    subject: 'Confirm your new e-mail address',
+    paragraphs: ['Hello,', 'somebody, probably you, wants to use this address for an account at NovaCron. Confirm that it is yours:'],
+    link: { label: 'Confirm the address', url: link(PAGES.change_email, token) },
+    after: [NOT_ASKED],
+  }),
+  email_changed: ({ name, email, ...origin }) => ({
+    subject: 'The e-mail address of your account was changed',
+    paragraphs: [hello(name), `your account has the address ${unlinked(email)} from now on, and this one no longer.`],
+    facts: from(origin),
+    after: ['If this was not you, tell your administrator at once.'],
   }),
   new_device: ({ name, ...origin }) => ({
     subject: 'A new device signed in to your account',

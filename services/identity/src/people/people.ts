@@ -1,4 +1,4 @@
-import { requireInTenant } from '@novacron/contracts';
+import { requireInTenant, requireSignedIn } from '@novacron/contracts';
 import { parseId, type TenantId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
@@ -106,10 +106,10 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
     },
 
     async delete(asker, id) {
-      const [userId, at] = [userIn(id), now()];
+      const [{ userId: by }, userId, at] = [requireSignedIn(asker.viewer), userIn(id), now()];
       const user = await changeUser(db, { verb: 'delete', userId, viewer: asker.viewer }, at, async (tx, before) => {
         await requireDispensable(tx, before);
-        return forgetUser(tx, before, at);
+        return forgetUser(tx, before, { by, at });
       });
       log(asker, userId, 'user deleted');
       return user;
@@ -117,9 +117,9 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
 
     async removeRole(asker, input) {
       const tenantId = parseId<TenantId>(input.tenantId, 'tenant');
-      const viewer = requireInTenant(asker.viewer, 'role:assign', tenantId, 'tenant');
+      const viewer = requireInTenant(requireSignedIn(asker.viewer), 'role:assign', tenantId, 'tenant');
       const userId = parseId<UserId>(input.userId, 'user', 'userId');
-      const role = await removeRole(db, { userId, tenantId, viewer });
+      const role = await removeRole(db, { userId, tenantId, viewer, at: now() });
       log(asker, userId, 'role removed', { tenantId, role });
     },
   };

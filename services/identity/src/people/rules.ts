@@ -29,6 +29,7 @@ export const RULES = {
   reactivate: { permission: 'user:deactivate', from: ['DEACTIVATED'], ownAccount: null, ofService: true },
   forcePasswordReset: { permission: 'user:update', from: ['ACTIVE'], ownAccount: 'This is your own account: use changePassword.', ofService: false },
   endSessions: { permission: 'session:revoke', from: ['ACTIVE', 'INVITED', 'DEACTIVATED'], ownAccount: null, ofService: true },
+  deleteServiceAccount: { permission: 'service_account:delete', from: ['ACTIVE', 'DEACTIVATED'], ownAccount: null, ofService: true },
   delete: { permission: 'user:delete', from: ['ACTIVE', 'INVITED', 'DEACTIVATED'], ownAccount: 'This is your own account: use deleteAccount.', ofService: true },
 } as const satisfies Record<string, Rule>;
 

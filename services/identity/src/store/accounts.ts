@@ -3,7 +3,7 @@ import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role } from '@novacron/contracts';
 import type { TenantRecord, UserRecord } from '../visibility.ts';
 import { NEWCOMER } from './records.ts';
-import { requireTenant } from './roles.ts';
+import { requireTenant, setRole } from './roles.ts';
 import type { Database, Transaction } from './database.ts';
 
 /** Every write about who there is and what they may do. An event is the last statement of its transaction. */
@@ -58,7 +58,7 @@ async function insertUser(tx: Transaction, { tenantId, role, by, at, ...account 
   const { passwordHash, ...shown } = { ...NEWCOMER, id: newId<UserId>(), ...account, createdAt: at };
   const { count } = await tx.user.createMany({ data: [{ ...shown, passwordHash }], skipDuplicates: true });
   if (count === 0) throw new DomainError('ALREADY_EXISTS', 'There is a user with this e-mail address.', { field: 'email' });
-  await tx.roleAssignment.create({ data: { userId: shown.id, tenantId, role, changedAt: at, changedBy: by } });
+  await setRole(tx, { userId: shown.id, tenantId, from: null, to: role, by, at });
   await emit(tx, { type: 'user.access', tenantId, entityId: shown.id, after: {} });
   return { ...shown, roles: [{ role, tenantId }] };
 }

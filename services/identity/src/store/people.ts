@@ -4,8 +4,9 @@ import { DomainError, type SessionId, type UserId } from '@novacron/core';
 import type { Viewer } from '@novacron/contracts';
 import { requireMay, type Verb } from '../people/rules.ts';
 import type { UserRecord } from '../visibility.ts';
+import { claimAddress } from './claims.ts';
 import { userRecord, USER_COLUMNS } from './records.ts';
-import { lockUser, othersHoldPlatform } from './roles.ts';
+import { lockUser, othersHoldPlatform, setRole } from './roles.ts';
 import { endSessions } from './sessions.ts';
 import type { Database, Transaction } from './database.ts';
 
@@ -48,13 +49,12 @@ export interface Edit {
   name?: string;
   /** Null: it has none (any more). */
   username?: string | null;
+  /** Vouched for by who sets it, and not verified. */
   email?: string;
-  /** With an address: has it been shown that it is read? */
-  emailVerified?: boolean;
 }
 
 /** ALREADY_EXISTS with the field that somebody else has. What was mailed to an address that is given up is good for nothing any more. */
-export async function editUser(tx: Transaction, id: UserId, { name, username, email, emailVerified = false }: Edit): Promise<void> {
+export async function editUser(tx: Transaction, id: UserId, { name, username, email }: Edit): Promise<void> {
   if (name !== undefined) await tx.user.update({ where: { id }, data: { name } });
   if (username !== undefined) {
     await tx.user.update({ where: { id }, data: { username } }).catch((error: unknown) => {
@@ -63,9 +63,16 @@ export async function editUser(tx: Transaction, id: UserId, { name, username, em
   }
   if (email === undefined) return;
   await tx.mailToken.deleteMany({ where: { userId: id } });
-  await tx.user.update({ where: { id }, data: { email, emailVerified, emailClaimed: true } }).catch((error: unknown) => {
+  await tx.user.update({ where: { id }, data: { email, emailVerified: false, emailClaimed: true } }).catch((error: unknown) => {
     throw orTaken(error, 'email', 'There is a user with this e-mail address.');
   });
+}
+
+/** Somebody has shown that it reads mail at another address than its account's, which has that one from now on. INVALID_STATE when another account has it. */
+export async function moveToAddress(tx: Transaction, userId: UserId, email: string): Promise<void> {
+  await tx.mailToken.deleteMany({ where: { userId } });
+  await tx.user.update({ where: { id: userId }, data: { email, emailClaimed: false, emailVerified: false } });
+  await claimAddress(tx, { userId, email });
 }
 
 /** INVALID_STATE where nobody who can sign in would administer the platform without this user. */
@@ -80,9 +87,9 @@ export const deletedAddress = (id: UserId): string => `${id}@deleted.invalid`;
  * Leaves of a user only that it was there: others' rows name its id. Sessions and API tokens stay until their time is over, without
  * anything of the person, so that everybody learns that they have ended.
  */
-export async function forgetUser(tx: Transaction, { id }: UserRecord, at: Date): Promise<Consequences> {
+export async function forgetUser(tx: Transaction, { id, roles }: UserRecord, { by, at }: { by: UserId; at: Date }): Promise<Consequences> {
   const ofUser = { where: { userId: id } };
-  await tx.roleAssignment.deleteMany(ofUser);
+  for (const { tenantId, role } of roles) await setRole(tx, { userId: id, tenantId, from: role, to: null, by, at });
   await tx.mailToken.deleteMany(ofUser);
   await tx.mail.deleteMany(ofUser);
   await tx.totp.deleteMany(ofUser);
@@ -97,7 +104,7 @@ export async function forgetUser(tx: Transaction, { id }: UserRecord, at: Date):
   await tx.user.update({
     where: { id },
     data: {
-      ...{ name: 'Deleted user', email: deletedAddress(id), emailClaimed: false, emailVerified: false, username: null },
+      ...{ name: 'Deleted user', email: deletedAddress(id), emailClaimed: true, emailVerified: false, username: null },
       ...{ passwordHash: null, passwordChangedAt: null, mustChangePassword: false, lastLoginAt: null, invitedAt: null },
       ...{ deactivatedAt: at, deletedAt: at },
     },

@@ -1,9 +1,10 @@
-import { inTransaction, orTaken } from '@novacron/database';
+import { inTransaction } from '@novacron/database';
 import { emit } from '@novacron/operations';
-import { DomainError, type TenantId, type UserId } from '@novacron/core';
+import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role, Viewer } from '@novacron/contracts';
 import { requireMayChange } from '../rules.ts';
 import type { UserRecord } from '../visibility.ts';
+import { claimIfFree } from './claims.ts';
 import { userRecord, USER_COLUMNS } from './records.ts';
 import type { Database, Transaction } from './database.ts';
 
@@ -33,12 +34,8 @@ export const assignRole = (db: Database, { userId, tenantId, role, viewer, at }:
     await requireTenant(tx, tenantId);
     const from = await requireMayReplace(tx, user, { tenantId, to: role, viewer });
     if (from === role) return user;
-    await tx.roleAssignment.upsert({
-      where: { userId_tenantId: { userId, tenantId } },
-      create: { userId, tenantId, role, changedAt: at, changedBy: viewer.userId },
-      update: { role, changedAt: at, changedBy: viewer.userId },
-    });
-    if (user.invitedAt === null) await claimAddress(tx, user);
+    await setRole(tx, { userId, tenantId, from, to: role, by: viewer.userId, at });
+    if (user.invitedAt === null && user.kind === 'person') await claimIfFree(tx, { userId, email: user.email });
     const changed = await tx.user.findUniqueOrThrow({ where: { id: userId }, select: USER_COLUMNS });
     await emit(tx, { type: 'user.access', tenantId, entityId: userId, after: {} });
     return userRecord(changed);
@@ -50,36 +47,44 @@ export const assignRole = (db: Database, { userId, tenantId, role, viewer, at }:
  *
  * @returns what the user was
  */
-export const removeRole = (db: Database, { userId, tenantId, viewer }: Membership & { viewer: Viewer }): Promise<Role> =>
+export const removeRole = (db: Database, { userId, tenantId, viewer, at }: Membership & { viewer: Viewer; at: Date }): Promise<Role> =>
   inTransaction(db, async (tx) => {
     const user = await lockUser(tx, userId);
     if (user === null) throw unknownUser();
     const from = await requireMayReplace(tx, user, { tenantId, to: null, viewer });
     if (from === null) throw unknownUser();
+    await setRole(tx, { userId, tenantId, from, to: null, by: viewer.userId, at });
     if (user.invitedAt !== null && user.roles.length === 1) await tx.user.delete({ where: { id: userId } });
-    else await tx.roleAssignment.delete({ where: { userId_tenantId: { userId, tenantId } } });
     await emit(tx, { type: 'user.access', tenantId, entityId: userId, after: {} });
     return from;
   });
 
-async function requireMayReplace(tx: Transaction, user: UserRecord, { tenantId, to, viewer }: { tenantId: TenantId; to: Role | null; viewer: Viewer }): Promise<Role | null> {
+export async function requireMayReplace(tx: Transaction, user: UserRecord, { tenantId, to, viewer }: { tenantId: TenantId; to: Role | null; viewer: Viewer }): Promise<Role | null> {
   const from = user.roles.find((held) => held.tenantId === tenantId)?.role ?? null;
   const othersAdminister = from === 'platform_admin' ? await othersHoldPlatform(tx, user.id, tenantId) : true;
   requireMayChange(viewer, { from, to, othersAdminister });
   return from;
 }
 
-/** Whoever takes somebody in vouches for its address, if nobody has it yet. */
-async function claimAddress(tx: Transaction, { id, email }: UserRecord): Promise<void> {
-  if ((await tx.user.count({ where: { email, emailClaimed: true } })) > 0) return;
-  await tx.user.update({ where: { id }, data: { emailClaimed: true } }).catch((error: unknown) => {
-    throw orTaken(error, 'userId', 'Somebody else got the address of this user just now.');
-  });
+/** The one writer of roles: what the user is in the tenant from now on, and that it was changed, by whom. */
+export async function setRole(
+  tx: Transaction,
+  { userId, tenantId, from, to, by, at }: Membership & { from: Role | null; to: Role | null; by: UserId | null; at: Date },
+): Promise<void> {
+  const where = { userId_tenantId: { userId, tenantId } };
+  if (to === null) await tx.roleAssignment.delete({ where });
+  else {
+    const held = { role: to, changedAt: at, changedBy: by };
+    await tx.roleAssignment.upsert({ where, create: { userId, tenantId, ...held }, update: held });
+  }
+  await tx.roleChange.create({ data: { id: newId(), userId, tenantId, before: from, after: to, at, by } });
 }
 
-export async function requireTenant(tx: Transaction, tenantId: TenantId): Promise<void> {
-  const tenant = await tx.tenant.findUnique({ where: { id: tenantId }, select: { id: true } });
+/** @returns its name */
+export async function requireTenant(tx: Transaction, tenantId: TenantId): Promise<string> {
+  const tenant = await tx.tenant.findUnique({ where: { id: tenantId }, select: { name: true } });
   if (tenant === null) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
+  return tenant.name;
 }
 
 /**

@@ -1,0 +1,89 @@
+import { requireSettled } from '@novacron/contracts';
+import { DomainError, type UserId } from '@novacron/core';
+import type { Logger } from 'pino';
+import type { Asker } from '../accounts.ts';
+import type { Mailbox } from '../mail/mailbox.ts';
+import type { Passwords } from '../passwords.ts';
+import { parseEmail, parseName, parseUsername } from '../rules.ts';
+import { issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
+import { changeOwn, editUser, forgetUser, moveToAddress, requireDispensable } from '../store/people.ts';
+import type { Database } from '../store/database.ts';
+import type { UserRecord } from '../visibility.ts';
+
+/** What people do to their own accounts. UNAUTHENTICATED and FORBIDDEN where nobody, or only a program, asks, or somebody who owes something first. */
+export interface Profile {
+  /** BAD_USER_INPUT, ALREADY_EXISTS (username). */
+  update(asker: Asker, changes: { name?: string | null | undefined; username?: string | null | undefined }): Promise<UserRecord>;
+  /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password). */
+  requestEmailChange(asker: Asker, input: { newEmail: string; password: string }, address: string | null): Promise<void>;
+  /** By that link, signed in or not. BAD_USER_INPUT (token), INVALID_STATE where the address has become somebody else's. */
+  confirmEmailChange(token: string, address: string | null, requestId: string): Promise<void>;
+  /** BAD_USER_INPUT (password), INVALID_STATE for the last administrator of the platform. */
+  deleteAccount(asker: Asker, password: string): Promise<void>;
+}
+
+interface ProfileOptions {
+  db: Database;
+  passwords: Passwords;
+  mailbox: Mailbox;
+  now: () => Date;
+  logger: Logger;
+}
+
+const DAY_MS = 86_400_000;
+
+export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOptions): Profile {
+  /** Whoever finds a browser open can't take the account along. */
+  async function requirePassword(userId: UserId, password: string): Promise<void> {
+    const row = await db.user.findUnique({ where: { id: userId }, select: { passwordHash: true } });
+    if (!(await passwords.verify(password, row?.passwordHash ?? null))) throw new DomainError('BAD_USER_INPUT', 'This is not your password.', { field: 'password' });
+  }
+
+  return {
+    async update({ viewer, requestId }, { name, username }) {
+      const { userId } = requireSettled(viewer);
+      const edit = {
+        ...(name == null ? {} : { name: parseName(name) }),
+        ...(username === undefined ? {} : { username: username === null ? null : parseUsername(username) }),
+      };
+      const user = await changeOwn(db, userId, now(), (tx) => editUser(tx, userId, edit));
+      logger.info({ requestId, userId, fields: Object.keys(edit) }, 'profile updated');
+      return user;
+    },
+
+    async requestEmailChange({ viewer, requestId }, { newEmail, password }, address) {
+      const { userId } = requireSettled(viewer);
+      const [email, at] = [parseEmail(newEmail, 'newEmail'), now()];
+      await requirePassword(userId, password);
+      await changeOwn(db, userId, at, async (tx, own) => {
+        if (own.email === email) throw new DomainError('BAD_USER_INPUT', 'This is the address of your account already.', { field: 'newEmail' });
+        const owner = await tx.user.findFirst({ where: { email, emailClaimed: true }, select: { id: true, name: true } });
+        const token = await issueMailToken(tx, { userId, email, purpose: 'change_email', lifetimeMs: DAY_MS }, at);
+        if (owner === null) await mailbox.post(tx, { kind: 'change_email', recipient: email, userId, content: { name: own.name, token } }, at);
+        else await mailbox.post(tx, { kind: 'already_registered', recipient: email, userId: owner.id, content: { name: owner.name, address } }, at);
+      });
+      logger.info({ requestId, userId }, 'change of address asked for');
+    },
+
+    async confirmEmailChange(token, address, requestId) {
+      const at = now();
+      const { userId } = await readMailToken(db, 'change_email', token, at);
+      await changeOwn(db, userId, at, async (tx, { email: before, name }) => {
+        const { email } = await spendMailToken(tx, 'change_email', token, at);
+        await moveToAddress(tx, userId, email);
+        await mailbox.post(tx, { kind: 'email_changed', recipient: before, userId, content: { name, email, address, at } }, at);
+      });
+      logger.info({ requestId, userId, address }, 'address changed');
+    },
+
+    async deleteAccount({ viewer, requestId }, password) {
+      const [{ userId }, at] = [requireSettled(viewer), now()];
+      await requirePassword(userId, password);
+      await changeOwn(db, userId, at, async (tx, own) => {
+        await requireDispensable(tx, own);
+        return forgetUser(tx, own, { by: userId, at });
+      });
+      logger.info({ requestId, userId }, 'account deleted by its user');
+    },
+  };
+}
