@@ -19,6 +19,12 @@ export const VM_STATES = [
 ] as const;
 export type VmState = (typeof VM_STATES)[number];
 
+/** The states of a VM that each mode of migration starts from. */
+export const MIGRATES_FROM = {
+  LIVE: ['RUNNING', 'PAUSED'],
+  OFFLINE: ['STOPPED', 'CRASHED'],
+} as const satisfies Record<string, readonly VmState[]>;
+
 export const HOST_STATES = ['ONLINE', 'OFFLINE', 'MAINTENANCE', 'DRAINING'] as const;
 export type HostState = (typeof HOST_STATES)[number];
 

@@ -4,3 +4,4 @@ export { containing, equalsId } from './filter.ts';
 export { countLoader, rowLoader, rowsLoader } from './loaders.ts';
 export { parseByteSize, parseDateTime } from './scalars.ts';
 export { hostStateEnum, metricsTypes, migrationStateEnum, operationErrorType, operationStateEnum, sharedSdl, vmFilterInput, vmStateEnum } from './shared.ts';
+export { verdictOf, verdictType, type Verdict } from './verdict.ts';

@@ -1,4 +1,4 @@
-import type { MigrationState, VmState } from '@novacron/contracts';
+import { MIGRATES_FROM, type MigrationState, type VmState } from '@novacron/contracts';
 import { badInput } from '@novacron/core';
 import { parseUri } from '@novacron/libvirt';
 
@@ -7,10 +7,7 @@ export const MODES = ['LIVE', 'OFFLINE'] as const;
 export type MigrationMode = (typeof MODES)[number];
 
 /** The states of a VM that each mode starts from. */
-export const FROM = {
-  LIVE: ['RUNNING', 'PAUSED'],
-  OFFLINE: ['STOPPED', 'CRASHED'],
-} as const satisfies Record<MigrationMode, readonly VmState[]>;
+export const FROM = MIGRATES_FROM satisfies Record<MigrationMode, readonly VmState[]>;
 
 /** How a VM moves that must: as it is. Null: it can't, until it is at rest. */
 export function modeFor(state: VmState): MigrationMode | null {

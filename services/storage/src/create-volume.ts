@@ -92,7 +92,6 @@ export async function createVolume(database: Database, secrets: Secrets, context
     const size = checked.size ?? Number(source?.size);
     const encrypted = checked.encrypted ?? source?.volume.encrypted ?? false;
     const pool = await claimPool(tx, source?.volume.poolId ?? checked.poolId, size);
-    await charge(tx, checked.tenantId, { storage: BigInt(size) });
     const hostId = await hostForPool(tx, pool);
     const volume = await tx.volume.create({
       data: {
@@ -111,6 +110,7 @@ export async function createVolume(database: Database, secrets: Secrets, context
         operationVerb: 'create',
       },
     });
+    await charge(tx, checked.tenantId, { storage: BigInt(size) });
     const hold = { volumeId, operationId, verb: 'create', ...(source === null ? {} : { snapshotId: source.id }) } as const;
     const operation = operationOf(context, { id: operationId, kind: 'volume.create', targetType: 'Volume', targetId: volumeId, tenantId: checked.tenantId });
     return { volumeId, operationId, volume, bell: await submit(tx, operation, planCreate(hold, hostId)) };

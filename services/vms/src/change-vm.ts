@@ -1,9 +1,10 @@
-import { can, requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
+import { requireInTenant, requireViewer, type RequestContext } from '@novacron/contracts';
 import { checkName, DomainError, newId, parseId, type OperationId, type TenantId, type VmId } from '@novacron/core';
 import { inTransaction, orTaken } from '@novacron/database';
 import { goesOn, operationOf, submit, type AcceptedOperation, type PlannedStep } from '@novacron/operations';
 import type { KernelBoot } from './boot-files.ts';
-import type { Database, HostRow, Tx, VmRow } from './database.ts';
+import type { Database, Tx, VmRow } from './database.ts';
+import { requireMayBegin, type ChangeVerb, type Lookup } from './may-begin.ts';
 import { planDelete } from './operations/delete.ts';
 import { planPause } from './operations/pause.ts';
 import { planReboot } from './operations/reboot.ts';
@@ -13,7 +14,7 @@ import type { HoldInput } from './operations/steps.ts';
 import { planStop } from './operations/stop.ts';
 import { planUpdate } from './operations/update.ts';
 import type { DefineInput } from './operations/define.ts';
-import { checkTags, isAtRest, refusal, RULES, type VmVerb } from './rules.ts';
+import { checkTags, RULES } from './rules.ts';
 import { changeVm, holdVm, lockVm } from './store/vm-changes.ts';
 import { devicesOf } from './store/vm-life.ts';
 
@@ -22,9 +23,6 @@ export interface Accepted extends AcceptedOperation {
   /** The VM as the mutation has left it; null where the mutation only found what was accepted before. */
   vm: VmRow | null;
 }
-
-/** The verbs that begin from a VM that is there. */
-export type ChangeVerb = Exclude<VmVerb, 'create'>;
 
 interface PlanContext {
   vm: VmRow;
@@ -43,22 +41,8 @@ const PLANS: Record<ChangeVerb, (context: PlanContext) => PlannedStep[]> = {
   delete: ({ vm, hold, spec, keepVolumes }) => planDelete(vm, hold, spec.devices, keepVolumes),
 };
 
-/** The VM, locked, if the viewer may do this to it. A foreign tenant's VM is NOT_FOUND. */
-async function lockForViewer(tx: Tx, { viewer }: RequestContext, id: string, verb: VmVerb | 'update'): Promise<VmRow> {
-  requireViewer(viewer);
-  const vm = await lockVm(tx, parseId<VmId>(id, 'VM'));
-  requireInTenant(viewer, `vm:${verb}`, vm.tenantId, 'VM');
-  return vm;
-}
-
-async function requireOnline(tx: Tx, { viewer }: RequestContext, vm: VmRow): Promise<HostRow> {
-  const host = vm.hostId === null ? null : await tx.host.findUnique({ where: { id: vm.hostId } });
-  if (!host) throw new DomainError('UNAVAILABLE', 'The VM is on no host.', { retryable: false });
-  // why it is offline names paths and other hosts: as with Host.problem, not for everyone
-  const problem = can(viewer, 'host:read') ? (host.problem ?? '') : '';
-  if (host.state === 'OFFLINE') throw new DomainError('UNAVAILABLE', `Host "${host.name}" is offline. ${problem}`.trim());
-  return host;
-}
+/** What the rules need, in the transaction of a mutation. */
+const lookupIn = (tx: Tx): Lookup => ({ host: (id) => tx.host.findUnique({ where: { id } }), goesOn: (id) => goesOn(tx, id) });
 
 /**
  * Accepts a verb on a VM. The same verb in flight answers its operation; another verb, or a state that it does not
@@ -66,24 +50,14 @@ async function requireOnline(tx: Tx, { viewer }: RequestContext, vm: VmRow): Pro
  */
 export function beginVerb(database: Database, context: RequestContext, verb: ChangeVerb, id: string, { force = false, keepVolumes = false } = {}): Promise<Accepted> {
   return inTransaction(database, async (tx) => {
-    const vm = await lockForViewer(tx, context, id, verb);
+    requireViewer(context.viewer);
+    const vm = await lockVm(tx, parseId<VmId>(id, 'VM'));
     const vmId = vm.id as VmId; // brands are added where rows come in
-    if (vm.operationVerb === verb && vm.operationId !== null && (await goesOn(tx, vm.operationId as OperationId))) {
+    const host = await requireMayBegin(lookupIn(tx), { viewer: context.viewer, vm, verb, force });
+    if (host === null) {
       if (verb === 'stop' && force) await tx.vm.update({ where: { id: vm.id }, data: { forceStop: true } });
       return { vmId, vm, operationId: vm.operationId as OperationId, bell: null };
     }
-    if (vm.operationId !== null && isAtRest(vm.state)) {
-      throw new DomainError('INVALID_STATE', `The VM is busy: another operation on it (${vm.operationVerb}) is under way.`, { retryable: true });
-    }
-    if (verb === 'delete' && vm.migrationHostId !== null && vm.operationId === null) {
-      throw new DomainError('INVALID_STATE', 'What a migration that failed has left on its target is still being removed.', { retryable: true });
-    }
-    const reason = refusal(verb, vm.state);
-    if (reason !== null) throw new DomainError('INVALID_STATE', reason);
-    if (verb === 'stop' && !force && vm.state === 'PAUSED') {
-      throw new DomainError('INVALID_STATE', 'A paused guest can\'t shut itself down: resume it first, or stop it with force.');
-    }
-    const host = await requireOnline(tx, context, vm);
     const operationId = newId<OperationId>();
     const tenantId = vm.tenantId as TenantId;
     const hold: HoldInput = { vmId, operationId, verb, desiredBefore: vm.desiredState };
@@ -121,7 +95,9 @@ export async function updateVm(database: Database, context: RequestContext, inpu
   };
   try {
     return await inTransaction(database, async (tx) => {
-      const before = await lockForViewer(tx, context, input.id, 'update');
+      requireViewer(context.viewer);
+      const before = await lockVm(tx, parseId<VmId>(input.id, 'VM'));
+      requireInTenant(context.viewer, 'vm:update', before.tenantId, 'VM');
       if (input.ifGeneration != null && input.ifGeneration !== before.generation) {
         throw new DomainError('CONFLICT', `The VM has changed since: its generation is ${before.generation}.`, { field: 'ifGeneration' });
       }

@@ -1,4 +1,4 @@
-import type { VmState } from '@novacron/contracts';
+import { MIGRATES_FROM, type VmState } from '@novacron/contracts';
 import { badInput, checkText } from '@novacron/core';
 import type { ObservedState } from './generated/prisma/enums.ts';
 
@@ -46,10 +46,14 @@ export const RULES = {
 } as const satisfies Record<VmVerb, VerbRule>;
 
 /** Why the verb can't begin in this state; null when it can. */
-export function refusal(verb: VmVerb, state: VmState): string | null {
-  const from: readonly VmState[] = RULES[verb].from;
-  return from.includes(state) ? null : `A VM that is ${state} can't ${verb}: it must be ${sentenceList(from)}.`;
-}
+export const refusal = (verb: VmVerb, state: VmState): string | null => refusalFrom(verb, RULES[verb].from, state);
+
+/** The same, of a verb that is another service's. */
+export const refusalFrom = (verb: HoldingVerb, from: readonly VmState[], state: VmState): string | null =>
+  from.includes(state) ? null : `A VM that is ${state} can't ${verb}: it must be ${sentenceList(from)}.`;
+
+/** Where a VM can be moved from, in one mode or the other. */
+export const MIGRATABLE: readonly VmState[] = Object.values(MIGRATES_FROM).flat();
 
 const sentenceList = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;

@@ -1,7 +1,7 @@
 import { VM_STATES, type Viewer, type VmState } from '@novacron/contracts';
 import { newId, type HostId, type TenantId } from '@novacron/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ChangeVerb } from '../src/change-vm.ts';
+import type { ChangeVerb } from '../src/may-begin.ts';
 import { RULES, VM_VERBS } from '../src/rules.ts';
 import { attempt, beginVerb, pretendHost, requestVm, startVms, viewerWith, type Answer, type TestVms } from './vms.ts';
 

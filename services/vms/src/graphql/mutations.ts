@@ -1,7 +1,8 @@
 import type { RequestContext } from '@novacron/contracts';
 import { ringFor } from '@novacron/operations';
-import { beginVerb, updateVm, type Accepted, type ChangeVerb } from '../change-vm.ts';
+import { beginVerb, updateVm, type Accepted } from '../change-vm.ts';
 import { createVm, planVm } from '../create-vm.ts';
+import type { ChangeVerb } from '../may-begin.ts';
 import { builder, type VmsContext } from './context.ts';
 import { PlacementDecision } from './placement.ts';
 import { Operation } from './stubs.ts';

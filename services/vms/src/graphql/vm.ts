@@ -1,10 +1,11 @@
 import { requireViewer, can, tenantsWith } from '@novacron/contracts';
-import { isId } from '@novacron/core';
-import { connectionType, forwardArguments, pageArguments, vmFilterInput, vmStateEnum } from '@novacron/graphql';
+import { isId, type OperationId, type TenantId } from '@novacron/core';
+import { connectionType, forwardArguments, pageArguments, verdictOf, verdictType, vmFilterInput, vmStateEnum } from '@novacron/graphql';
 import type { KernelBoot } from '../boot-files.ts';
 import type { StoredPlacement } from '../create-vm.ts';
 import type { VmRow } from '../database.ts';
 import { listVms, VM_ORDER_FIELDS } from '../list-vms.ts';
+import { parseAction, requireMay } from '../may-begin.ts';
 import { builder } from './context.ts';
 import { Host } from './host.ts';
 import { PlacementDecision } from './placement.ts';
@@ -12,6 +13,7 @@ import { Tenant, User } from './stubs.ts';
 
 const VmState = vmStateEnum(builder);
 const VmFilter = vmFilterInput(builder, VmState);
+const Verdict = verdictType(builder);
 const shareable = { directives: [{ name: 'shareable', args: {} }] as never }; // plugin-federation types only the directives of its own options
 
 const VmKernel = builder.objectRef<KernelBoot>('VmKernel').implement({
@@ -55,6 +57,20 @@ export const Vm = builder.objectRef<VmRow>('Vm').implement({
       nullable: true,
       description: 'Why it is there.',
       resolve: (vm) => vm.placement as unknown as StoredPlacement | null, // written by createVm
+    }),
+    can: t.field({
+      type: Verdict,
+      description: 'May you do this to it now? The rules are those of the mutations: your permission, its state, its host, and the operations that its tenant may have in flight. Errors: BAD_USER_INPUT (action).',
+      args: {
+        action: t.arg.string({ required: true, description: 'start, stop, reboot, pause, resume, delete, migrate or update; or the permission for it: "vm:start".' }),
+        force: t.arg.boolean({ defaultValue: false, description: 'Of stop: by pulling the plug.' }),
+      },
+      resolve(vm, { action, force }, { viewer, loaders }) {
+        parseAction(action); // what there is not is no verdict
+        const lookup = { host: (id: string) => loaders.host.load(id), goesOn: (id: OperationId) => loaders.goesOn.load(id) };
+        const room = async (): Promise<void> => void (await loaders.roomInFlight.load(vm.tenantId as TenantId)); // brands are added where rows come in
+        return verdictOf(() => requireMay(lookup, viewer, vm, { action, force: force ?? false, requireRoomInFlight: room }));
+      },
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was asked for.', resolve: (vm) => vm.createdAt }),
     startedAt: t.field({ type: 'DateTime', nullable: true, description: 'Since when it runs, as we saw it; null while it is off.', resolve: (vm) => vm.startedAt }),
