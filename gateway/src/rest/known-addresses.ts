@@ -10,6 +10,7 @@ import { send, type Rest } from './rest.ts';
 /** Other names of root fields, by which clients know them that are older than this API. */
 const ALIASES: Readonly<Record<string, string>> = {
   '/auth/login': 'login',
+  '/auth/register': 'register',
   '/auth/refresh': 'refreshSession',
   '/auth/logout': 'logout',
 };
@@ -27,9 +28,6 @@ export function routeKnownAddresses<Context extends { viewer: Viewer | null }>(s
     });
   }
 
-  route('POST', '/auth/register', () => {
-    throw new DomainError('FORBIDDEN', 'Accounts are made by an administrator: ask yours for one.');
-  });
   route('GET', '/v1/metrics/system', (viewer) => {
     const hosts = latest(samples, 'hostMetrics', viewer).flatMap((sample) => (sample.kind === 'host' ? sample.value : []));
     return { at: new Date().toISOString(), totals: totalsOf(hosts), hosts };

@@ -6,6 +6,7 @@ const json = (description: string, schema: object) => ({ 200: { description, con
 const body = (schema: object) => ({ required: true, content: { 'application/json': { schema } } });
 
 const CREDENTIALS = { $ref: '#/components/schemas/LoginInput' };
+const ACCOUNT = { $ref: '#/components/schemas/RegisterInput' };
 const TOKENS = { $ref: '#/components/schemas/AuthPayload' };
 const moment = { type: 'string', format: 'date-time' };
 const totals = {
@@ -33,7 +34,7 @@ export const KNOWN_PATHS: Readonly<Record<string, Record<string, object>>> = {
     },
   },
   '/api/auth/logout': { post: { operationId: 'authLogout', summary: 'As POST /api/v1/logout', tags, responses: { 204: { description: 'The session has ended.' }, ...refusals } } },
-  '/api/auth/register': { post: { operationId: 'authRegister', summary: 'Refused: administrators make accounts', tags, security: [], responses: refusals } },
+  '/api/auth/register': { post: { operationId: 'authRegister', summary: 'As POST /api/v1/register', tags, security: [], requestBody: body(ACCOUNT), responses: json('Registered, and signed in.', TOKENS) } },
   '/api/v1/metrics/system': {
     get: {
       operationId: 'systemMetrics',

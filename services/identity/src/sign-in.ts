@@ -7,6 +7,7 @@ import type { Credentials } from './accounts/credentials.ts';
 import { hashOfRefreshToken, newRefreshToken, tidy, type Admission, type Owed, type SignedIn } from './admission.ts';
 import { findViewer } from './directory.ts';
 import type { Keyring } from './keyring.ts';
+import { isApiToken, type ApiTokens } from './machines/api-tokens.ts';
 import { endSession, rotateRefreshToken, type Origin } from './store/sessions.ts';
 import { userRecord, USER_COLUMNS } from './store/records.ts';
 import type { Database } from './store/database.ts';
@@ -71,7 +72,7 @@ export function createSignIn({ db, credentials, accessTokens, admission, now, lo
 }
 
 /** The gateway's side of it: who a token stands for, and by which keys anybody can check one. */
-export const authenticatorOf = (signIn: SignIn, keyring: Keyring): Authenticator => ({
-  authenticate: signIn.authenticate,
+export const authenticatorOf = (signIn: SignIn, apiTokens: ApiTokens, keyring: Keyring): Authenticator => ({
+  authenticate: (token, address) => (isApiToken(token) ? apiTokens : signIn).authenticate(token, address),
   jwks: keyring.jwks,
 });

@@ -31,13 +31,13 @@ export const AuthPayload = builder.objectRef<SignedIn | Owed>('AuthPayload').imp
 const LoginInput = builder.inputType('LoginInput', {
   description: 'What proves who you are.',
   fields: (t) => ({
-    email: t.string({ required: true, description: "The account's address; its case does not matter." }),
+    email: t.string({ required: true, description: "The account's address, or its user name; their case does not matter." }),
     password: t.string({ required: true, description: "The account's password." }),
     code: t.string({ description: 'A code of the second factor. Not looked at for an account that has none.' }),
   }),
 });
 
-const originOf = ({ address, userAgent }: IdentityContext) => ({ address, device: userAgent });
+export const originOf = ({ address, userAgent }: IdentityContext) => ({ address, device: userAgent });
 
 builder.mutationFields((t) => ({
   login: t.field({

@@ -33,6 +33,10 @@ export async function endMailTokens(tx: Transaction, { userId, purpose }: { user
   await tx.mailToken.updateMany({ where: { userId, purpose, usedAt: null }, data: { usedAt: at } });
 }
 
+/** How many a user was sent since then, used or not. */
+export const countMailTokens = (tx: Transaction, { userId, purpose }: { userId: UserId; purpose: MailTokenPurpose }, since: Date): Promise<number> =>
+  tx.mailToken.count({ where: { userId, purpose, createdAt: { gt: since } } });
+
 const isGood = (purpose: MailTokenPurpose, token: string, at: Date) => ({ tokenHash: hashOf(token), purpose, usedAt: null, expiresAt: { gt: at } });
 
 /** What a token proves, without spending it. BAD_USER_INPUT (token) when it is unknown, used, replaced or expired. */

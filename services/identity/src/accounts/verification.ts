@@ -1,0 +1,59 @@
+import { requireSignedIn } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
+import type { Logger } from 'pino';
+import type { Asker } from '../accounts.ts';
+import type { Mailbox } from '../mail/mailbox.ts';
+import { claimAddress, lockAddress } from '../store/claims.ts';
+import type { Database } from '../store/database.ts';
+import { countMailTokens, issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
+
+/** Shows that somebody reads mail at its account's address. */
+export interface Verification {
+  /** Another mail, in place of the one before. Errors: UNAUTHENTICATED, INVALID_STATE (it is verified), RATE_LIMITED. */
+  request(asker: Asker): Promise<void>;
+  /** The account has its address from now on. Errors: BAD_USER_INPUT (the token), INVALID_STATE (another account has the address). */
+  verify(token: string, requestId: string): Promise<void>;
+}
+
+interface VerificationOptions {
+  db: Database;
+  mailbox: Mailbox;
+  now: () => Date;
+  logger: Logger;
+}
+
+const MINUTE_MS = 60_000;
+/** How long the link in the mail is good for. */
+export const VERIFICATION_MS = 24 * 60 * MINUTE_MS;
+/** So many mails of one kind in a quarter of an hour: none gets lost so often. */
+export const MAILS = { most: 5, withinMs: 15 * MINUTE_MS } as const;
+
+export function createVerification({ db, mailbox, now, logger }: VerificationOptions): Verification {
+  return {
+    async request({ viewer, requestId }) {
+      const { userId } = requireSignedIn(viewer);
+      const at = now();
+      await db.$transaction(async (tx) => {
+        const { email, name, emailVerified } = await tx.user.findUniqueOrThrow({ where: { id: userId }, select: { email: true, name: true, emailVerified: true } });
+        if (emailVerified) throw new DomainError('INVALID_STATE', 'Your address is verified already.');
+        if ((await countMailTokens(tx, { userId, purpose: 'verify_email' }, new Date(at.getTime() - MAILS.withinMs))) >= MAILS.most) {
+          throw new DomainError('RATE_LIMITED', `You were sent ${MAILS.most} mails just now: look for them, or try again in a quarter of an hour.`);
+        }
+        const token = await issueMailToken(tx, { userId, email, purpose: 'verify_email', lifetimeMs: VERIFICATION_MS }, at);
+        await mailbox.post(tx, { kind: 'verify_email', recipient: email, userId, content: { name, token } }, at);
+      });
+      logger.info({ requestId, userId }, 'verification mail asked for');
+    },
+
+    async verify(token, requestId) {
+      const at = now();
+      const proof = await readMailToken(db, 'verify_email', token, at);
+      await db.$transaction(async (tx) => {
+        await lockAddress(tx, proof.email);
+        await spendMailToken(tx, 'verify_email', token, at);
+        await claimAddress(tx, proof);
+      });
+      logger.info({ requestId, userId: proof.userId }, 'address verified');
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { DomainError, type SessionId, type UserId } from '@novacron/core';
+import { emit } from '@novacron/operations';
+import type { Database, Transaction } from './database.ts';
+import type { MailToken } from './mail-tokens.ts';
+
+/** Every write about whose an address is: any number may wait for it, one has it. */
+
+/** Of those who wait and are in no tenant: whoever an administrator took in stays. */
+const waitingFor = (email: string) => ({ email, emailClaimed: false, kind: 'person', roles: { none: {} } }) as const;
+
+/** From here on one transaction after the other decides whose the address is. The first lock of each: removing an account locks what hangs on it. */
+export async function lockAddress(tx: Transaction, email: string): Promise<void> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`identity: address ${email}`}, 0))`;
+}
+
+const isTaken = async (tx: Transaction, { userId, email }: MailToken): Promise<boolean> =>
+  (await tx.user.findFirst({ where: { email, emailClaimed: true, id: { not: userId } }, select: { id: true } })) !== null;
+
+/**
+ * Somebody has shown that it reads mail at its account's address: the account has it from now on, and the others that waited for
+ * it are removed. For who has locked the address. INVALID_STATE when another account has it, or this one has another address by now.
+ */
+export async function claimAddress(tx: Transaction, { userId, email }: MailToken): Promise<void> {
+  if (await isTaken(tx, { userId, email })) throw new DomainError('INVALID_STATE', 'There is an account with this address already: sign in to that one.');
+  const { count } = await tx.user.updateMany({ where: { id: userId, email, deactivatedAt: null, deletedAt: null }, data: { emailClaimed: true, emailVerified: true } });
+  if (count === 0) throw new DomainError('INVALID_STATE', 'This account has another address by now, or is gone.');
+  const others = await tx.user.findMany({ where: { ...waitingFor(email), id: { not: userId } }, select: { id: true } });
+  await removeUsers(tx, others);
+}
+
+/** An administrator vouches for an address, if nobody else has it. */
+export async function claimIfFree(tx: Transaction, { userId, email }: MailToken): Promise<void> {
+  await lockAddress(tx, email);
+  if (await isTaken(tx, { userId, email })) return;
+  await tx.user.updateMany({ where: { id: userId, email }, data: { emailClaimed: true } });
+}
+
+/** Whoever registered before then, and has neither shown that its address is its own nor been taken into a tenant. */
+export const removeUnclaimed = (db: Database, before: Date): Promise<number> =>
+  db.$transaction(async (tx) => {
+    const { email: _, ...waiting } = waitingFor('');
+    const users = await tx.user.findMany({ where: { ...waiting, createdAt: { lte: before } }, select: { id: true }, take: 1_000 });
+    return removeUsers(tx, users);
+  });
+
+/** With their sessions, whose tokens are refused at once. The last change of its transaction. */
+async function removeUsers(tx: Transaction, users: readonly { id: string }[]): Promise<number> {
+  const ids = users.map(({ id }) => id).toSorted();
+  if (ids.length === 0) return 0;
+  const open = await tx.$queryRaw<{ id: SessionId; user_id: UserId }[]>`SELECT id, user_id FROM sessions WHERE user_id = ANY (${ids}::uuid[]) AND revoked_at IS NULL ORDER BY id FOR UPDATE`;
+  const { count } = await tx.user.deleteMany({ where: { id: { in: ids }, emailClaimed: false, roles: { none: {} } } });
+  for (const { id, user_id: userId } of open) await emit(tx, { type: 'session.revoked', tenantId: null, entityId: id, after: { userId } });
+  return count;
+}
