@@ -23,12 +23,14 @@ import { createServiceAccounts } from './machines/service-accounts.ts';
 import { createSshKeys } from './machines/ssh-keys.ts';
 import { ringForMail, startCourier, type Courier, type MailOptions } from './mail/courier.ts';
 import { createMailbox } from './mail/mailbox.ts';
+import { createPostOffice } from './mail/post-office.ts';
 import { createSecondFactors } from './second-factor/second-factors.ts';
 import { createEndedSessions } from './sessions/ended-sessions.ts';
 import { startSessionKeeper } from './sessions/keeper.ts';
 import { createLastUse } from './sessions/last-use.ts';
 import type { Rounds } from './sessions/rounds.ts';
 import { createSessions } from './sessions/sessions.ts';
+import { createSettingsAdministration } from './settings/administration.ts';
 import { authenticatorOf, createSignIn } from './sign-in.ts';
 import { openDatabase } from './store/database.ts';
 import type { TokenAlgorithm } from './store/signing-keys.ts';
@@ -93,7 +95,10 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const secrets = secretsOf(options.masterKey);
   const ringer = createRinger(options.redis, logger);
   const mail: MailOptions = options.mail ?? { smtpUrl: null, from: '', publicUrl: '' };
-  const mailbox = createMailbox({ secrets, ring: (mailId) => ringForMail(ringer, mailId) });
+  const ring = (mailId: string) => ringForMail(ringer, mailId);
+  const mailbox = createMailbox({ secrets, ring });
+  const postOffice = createPostOffice({ db, configured: mail.smtpUrl !== null, ring, now, logger });
+  const settings = createSettingsAdministration({ db, now, logger });
   let courier: Courier | null = null;
   const secondFactors = createSecondFactors({ db, secrets, mailbox, now, logger });
   const admission = createAdmission({ db, accessTokens, secondFactors, sessionLifetimeMs, now, logger });
@@ -126,6 +131,8 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     serviceAccounts,
     sshKeys,
     mailbox,
+    postOffice,
+    settings,
     loaders: createLoaders(db, sessionsSince, lastUse),
   });
 

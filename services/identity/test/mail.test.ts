@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { IdentityContext } from '../src/graphql/context.ts';
 import type { NewMail } from '../src/mail/mails.ts';
 import type { IdentityService } from '../src/service.ts';
-import { startIdentity, type TestIdentity } from './identity.ts';
+import { login, makeTenant, member as memberOf, startIdentity, type TestIdentity } from './identity.ts';
 import { startMailServer, type TestMailServer } from './mail.ts';
 
 const MINUTE_MS = 60_000;
@@ -197,5 +197,63 @@ describe('mails that nobody takes', () => {
     expect(await row(identity, 'grace@example.org')).toMatchObject({ state: 'QUEUED', attempts: 0 });
     identity.clock.advance(30 * 24 * 60 * MINUTE_MS);
     await eventually('both forgotten', async () => (await identity.sql('SELECT 1 FROM identity.mails')).length === 0);
+  });
+});
+
+describe('administrators', () => {
+  const STATE = '{ mailState { configured queued failing dead oldestQueuedAt lastError } }';
+  const DEAD = '{ deadMails { totalCount edges { node { id kind recipient state attempts error createdAt dueAt sentAt user { id } } } } }';
+  const RETRY = 'mutation ($id: ID!) { retryMail(id: $id) { id state attempts error dueAt } }';
+
+  it('see that there is no server, and what waits for one', async () => {
+    const { identity } = await started({ mail: { smtpUrl: null, from: 'x@example.org', publicUrl: 'https://novacron.example.org' } });
+    await identity.service.bootstrap();
+    const { viewer } = await login(identity);
+    await post(identity, 'ada@example.org');
+    const { data } = await identity.ask(viewer, STATE);
+    expect(data['mailState']).toEqual({ configured: false, queued: 1, failing: 0, dead: 0, oldestQueuedAt: identity.clock.now().toISOString(), lastError: null });
+  });
+
+  it('see what was given up, and try it again; nobody else does', async () => {
+    const { identity, server } = await started();
+    await identity.service.bootstrap();
+    const { viewer } = await login(identity);
+    await eventually('no other mail', async () => (await identity.sql("SELECT 1 FROM identity.mails WHERE state = 'QUEUED'")).length === 0);
+    server.misbehave({ recipientCode: 550 });
+    await post(identity, 'ada@example.org', { userId: viewer.userId });
+    await state(identity, 'ada@example.org', { state: 'DEAD' });
+    const { data } = await identity.ask(viewer, DEAD);
+    const [{ node }] = data['deadMails'].edges;
+    expect(node).toEqual({
+      id: expect.any(String),
+      kind: 'reset_password',
+      recipient: 'ada@example.org',
+      state: 'DEAD',
+      attempts: 1,
+      error: expect.stringContaining('550'),
+      createdAt: identity.clock.now().toISOString(),
+      dueAt: null,
+      sentAt: null,
+      user: { id: viewer.userId },
+    });
+    expect((await identity.ask(viewer, STATE)).data['mailState']).toMatchObject({ configured: true, queued: 0, dead: 1 });
+
+    const tenant = await makeTenant(identity, viewer, 'acme');
+    const member = await memberOf(identity, viewer, 'ta', tenant, 'tenant_admin');
+    for (const [asker, code] of [[null, 'UNAUTHENTICATED'], [member, 'FORBIDDEN']] as const) {
+      for (const source of [STATE, DEAD, RETRY]) expect((await identity.ask(asker, source, { id: node.id })).error).toMatchObject({ code });
+    }
+
+    server.misbehave({ recipientCode: 451 });
+    expect((await identity.ask(viewer, RETRY, { id: node.id })).data['retryMail']).toMatchObject({ id: node.id, state: 'QUEUED', attempts: 0, dueAt: identity.clock.now().toISOString() });
+    await state(identity, 'ada@example.org', { state: 'QUEUED', attempts: 1, error: expect.stringContaining('451') });
+    expect((await identity.ask(viewer, STATE)).data['mailState']).toMatchObject({ queued: 1, failing: 1, lastError: expect.stringContaining('451') });
+    server.misbehave();
+    await identity.ask(viewer, RETRY, { id: node.id }); // now, not in a while
+    await state(identity, 'ada@example.org', { state: 'SENT' });
+    expect((await server.arrived('ada@example.org')).token).toBe('the-secret-token');
+    expect((await identity.ask(viewer, RETRY, { id: node.id })).error).toMatchObject({ code: 'INVALID_STATE' });
+    expect((await identity.ask(viewer, RETRY, { id: viewer.userId })).error).toMatchObject({ code: 'NOT_FOUND' });
+    expect((await identity.ask(viewer, RETRY, { id: 'no id' })).error).toMatchObject({ code: 'NOT_FOUND' });
   });
 });

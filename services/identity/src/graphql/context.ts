@@ -10,8 +10,10 @@ import type { ApiTokens } from '../machines/api-tokens.ts';
 import type { ServiceAccounts } from '../machines/service-accounts.ts';
 import type { SshKeys } from '../machines/ssh-keys.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
+import type { PostOffice } from '../mail/post-office.ts';
 import type { SecondFactors } from '../second-factor/second-factors.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { SettingsAdministration } from '../settings/administration.ts';
 import type { SignIn } from '../sign-in.ts';
 import type { Database } from '../store/database.ts';
 
@@ -30,6 +32,8 @@ export interface IdentityContext extends RequestContext {
   serviceAccounts: ServiceAccounts;
   sshKeys: SshKeys;
   mailbox: Mailbox;
+  postOffice: PostOffice;
+  settings: SettingsAdministration;
   loaders: Loaders;
 }
 
