@@ -3,7 +3,7 @@ import { DomainError, parseId, type TenantId, type UserId } from '@novacron/core
 import type { Logger } from 'pino';
 import type { Passwords } from './passwords.ts';
 import { parseEmail, parseName, parsePassword, parseQuota, parseRole, parseTenantName, requireMayGrant, type QuotaInput } from './rules.ts';
-import { createTenant, createUser } from './store/accounts.ts';
+import { createTenant, createUser, updateTenant } from './store/accounts.ts';
 import { userRecord, USER_COLUMNS } from './store/records.ts';
 import { assignRole } from './store/roles.ts';
 import type { Database } from './store/database.ts';
@@ -27,6 +27,8 @@ export interface NewAccount {
 export interface Accounts {
   /** Errors: FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS. */
   createTenant(asker: Asker, input: { name: string; quota?: QuotaInput | null | undefined }): Promise<TenantRecord>;
+  /** What is left out stays. Errors: FORBIDDEN, NOT_FOUND, BAD_USER_INPUT, ALREADY_EXISTS. */
+  updateTenant(asker: Asker, input: { id: string; name?: string | null | undefined; quota?: QuotaInput | null | undefined }): Promise<TenantRecord>;
   /** Errors: FORBIDDEN, NOT_FOUND (the tenant), BAD_USER_INPUT, ALREADY_EXISTS. */
   createUser(asker: Asker, input: NewAccount): Promise<UserRecord>;
   /** Idempotent. Errors: FORBIDDEN, NOT_FOUND (tenant or user), BAD_USER_INPUT, INVALID_STATE (the last administrator). */
@@ -46,6 +48,15 @@ export function createAccounts({ db, passwords, now, logger }: AccountsOptions):
       const { userId: by } = requirePermission(viewer, 'tenant:create');
       const tenant = await createTenant(db, { name: parseTenantName(input.name), quota: parseQuota(input.quota), at: now() });
       logger.info({ requestId, by, tenantId: tenant.id, name: tenant.name }, 'tenant created');
+      return tenant;
+    },
+
+    async updateTenant({ viewer, requestId }, input) {
+      const { userId: by } = requirePermission(viewer, 'tenant:update');
+      const tenantId = parseId<TenantId>(input.id, 'tenant');
+      const quota = parseQuota(input.quota);
+      const tenant = await updateTenant(db, tenantId, { quota, ...(input.name == null ? {} : { name: parseTenantName(input.name) }) });
+      logger.info({ requestId, by, tenantId, name: tenant.name, quota }, 'tenant updated');
       return tenant;
     },
 

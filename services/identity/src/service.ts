@@ -24,6 +24,9 @@ import { createSshKeys } from './machines/ssh-keys.ts';
 import { ringForMail, startCourier, type Courier, type MailOptions } from './mail/courier.ts';
 import { createMailbox } from './mail/mailbox.ts';
 import { createPostOffice } from './mail/post-office.ts';
+import { createInvitations } from './people/invitations.ts';
+import { createPeople } from './people/people.ts';
+import { createProfile } from './people/profile.ts';
 import { createSecondFactors } from './second-factor/second-factors.ts';
 import { createEndedSessions } from './sessions/ended-sessions.ts';
 import { startSessionKeeper } from './sessions/keeper.ts';
@@ -108,6 +111,9 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const recovery = createRecovery({ db, passwords, mailbox, admission, now, logger });
   const passwordChange = createPasswordChange({ db, passwords, mailbox, now, logger });
   const accounts = createAccounts({ db, passwords, now, logger });
+  const people = createPeople({ db, mailbox, now, logger });
+  const invitations = createInvitations({ db, passwords, admission, mailbox, now, logger });
+  const profile = createProfile({ db, passwords, mailbox, now, logger });
   const sessions = createSessions({ db, now, logger });
   const apiTokens = createApiTokens({ db, now, logger });
   const serviceAccounts = createServiceAccounts({ db, now, logger });
@@ -125,6 +131,9 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     verification,
     recovery,
     passwordChange,
+    people,
+    invitations,
+    profile,
     sessions,
     secondFactors,
     apiTokens,

@@ -109,7 +109,23 @@ const CreateTenantInput = builder.inputType('CreateTenantInput', {
   }),
 });
 
+const UpdateTenantInput = builder.inputType('UpdateTenantInput', {
+  description: 'What is to change of a tenant. What is left out stays.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'The tenant.' }),
+    name: t.string({ description: 'Its name: 1 to 63 of a-z, 0-9 and -, like no other tenant.' }),
+    quota: t.field({ type: QuotaInput, description: 'The limits that change. One below what it uses takes nothing away: there is just no more.' }),
+  }),
+});
+
 builder.mutationFields((t) => ({
+  updateTenant: t.field({
+    type: Tenant,
+    requiresScopes: [['tenant:update']],
+    description: 'Renames a tenant, or changes what it may use. Needs tenant:update. NOT_FOUND, BAD_USER_INPUT, ALREADY_EXISTS when the name is taken.',
+    args: { input: t.arg({ type: UpdateTenantInput, required: true, description: 'The changes.' }) },
+    resolve: (_root, { input }, context) => context.accounts.updateTenant(context, input),
+  }),
   createTenant: t.field({
     type: Tenant,
     requiresScopes: [['tenant:create']],

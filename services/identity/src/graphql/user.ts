@@ -3,6 +3,7 @@ import { requireViewer, ROLES, type RoleAssignment as HeldRole } from '@novacron
 import { DomainError } from '@novacron/core';
 import { listUsers } from '../directory.ts';
 import type { SessionRecord } from '../loaders.ts';
+import { stateOf, type UserState as UserStateName } from '../people/rules.ts';
 import { permissionsIn, requireSeesSessions, rolesOf, viewUser, type UserView } from '../visibility.ts';
 import { builder } from './context.ts';
 import { Tenant } from './tenant.ts';
@@ -41,12 +42,24 @@ const Session = builder.objectRef<{ session: SessionRecord; current: boolean }>(
   }),
 });
 
+const UserState = builder.enumType('UserState', {
+  description: 'Whether a user may sign in.',
+  values: {
+    ACTIVE: { description: 'It may.' },
+    INVITED: { description: 'It was sent an invitation, and has not accepted it.' },
+    DEACTIVATED: { description: 'An administrator keeps it out.' },
+    DELETED: { description: 'Nothing is left of it but its id, which others name.' },
+  } satisfies Record<UserStateName, object>,
+});
+
 export const User = builder.objectRef<UserView>('User').implement({
   description: 'A person or program that can sign in. Members of a tenant see one another.',
   fields: (t) => ({
     id: t.id({ description: 'Its id.', resolve: ({ user }) => user.id }),
     email: t.string({ description: 'The address it signs in with, in lower case.', resolve: ({ user }) => user.email }),
     name: t.string({ description: 'Its name.', resolve: ({ user }) => user.name }),
+    username: t.string({ nullable: true, description: 'What it may sign in with in place of its address; null for who has none.', resolve: ({ user }) => user.username }),
+    state: t.field({ type: UserState, description: 'May it sign in?', resolve: ({ user }) => stateOf(user) }),
     emailVerified: t.boolean({ description: 'Has it shown that it reads mail at this address?', resolve: ({ user }) => user.emailVerified }),
     roles: t.field({
       type: [RoleAssignment],
@@ -77,12 +90,16 @@ builder.asEntity(User, {
   resolveReference: async ({ id }, { viewer, loaders }) => viewUser(await loaders.users.load(id), viewer),
 });
 
-const UserConnection = connectionType(builder, 'User', User);
+export const UserConnection = connectionType(builder, 'User', User);
 
 const UserFilter = builder.inputType('UserFilter', {
   description: 'Which users: all that is given must match.',
   fields: (t) => ({
-    search: t.string({ description: 'With this text in the name or the e-mail address, whatever its case.' }),
+    search: t.string({ description: 'With this text in the name, the user name or the e-mail address, whatever its case.' }),
+    tenantId: t.id({ description: 'Members of this tenant.' }),
+    role: t.string({ description: `Who holds this role, in the tenant or in any: one of ${ROLE_NAMES}.` }),
+    state: t.field({ type: UserState, description: 'Who is in this state. Who is deleted is found by that only, and by platform administrators only.' }),
+    emailVerified: t.boolean({ description: 'Who has shown that it reads mail at its address, or who has not.' }),
   }),
 });
 

@@ -1,8 +1,9 @@
+import { orTaken } from '@novacron/database';
 import { emit, setQuota, UNLIMITED, type Limits } from '@novacron/operations';
 import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role } from '@novacron/contracts';
 import type { TenantRecord, UserRecord } from '../visibility.ts';
-import { NEWCOMER } from './records.ts';
+import { NEWCOMER, tenantRecord, TENANT_COLUMNS } from './records.ts';
 import { requireTenant, setRole } from './roles.ts';
 import type { Database, Transaction } from './database.ts';
 
@@ -22,6 +23,18 @@ export interface NewUser {
 /** ALREADY_EXISTS when the name is taken. */
 export const createTenant = (db: Database, tenant: { name: string; quota: Partial<Limits>; at: Date }): Promise<TenantRecord> =>
   db.$transaction((tx) => insertTenant(tx, tenant));
+
+/** What it is called, and the limits that are named. NOT_FOUND without such a tenant, ALREADY_EXISTS when the name is taken. */
+export const updateTenant = (db: Database, id: TenantId, { name, quota }: { name?: string; quota: Partial<Limits> }): Promise<TenantRecord> =>
+  db.$transaction(async (tx) => {
+    await requireTenant(tx, id);
+    const data = name === undefined ? {} : { name };
+    const tenant = await tx.tenant.update({ where: { id }, data, select: TENANT_COLUMNS }).catch((error: unknown) => {
+      throw orTaken(error, 'name', 'There is a tenant with this name.');
+    });
+    await setQuota(tx, id, quota);
+    return tenantRecord(tenant);
+  });
 
 /** ALREADY_EXISTS when the address is taken, NOT_FOUND without such a tenant. */
 export const createUser = (db: Database, user: NewUser): Promise<UserRecord> => db.$transaction((tx) => insertUser(tx, user));
