@@ -1,3 +1,4 @@
+import { accounts } from './accounts.ts';
 import type { Cases, EntityCase, FieldCase, RootCase } from './cases.ts';
 import { identity } from './identity.ts';
 import { migration } from './migration.ts';
@@ -6,7 +7,7 @@ import { secondFactor } from './second-factor.ts';
 import { storage } from './storage.ts';
 import { monitoring, operations, vms } from './vms.ts';
 
-const SUBGRAPHS: Record<string, Cases> = { identity, secondFactor, vms, storage, network, migration, operations, monitoring };
+const SUBGRAPHS: Record<string, Cases> = { accounts, identity, secondFactor, vms, storage, network, migration, operations, monitoring };
 
 export const ROOT_CASES: Record<string, RootCase> = Object.assign({}, ...Object.values(SUBGRAPHS).map(({ roots }) => roots));
 

@@ -18,17 +18,33 @@ export const ACTORS = [
   'tenantAdmin',
   'operator',
   'viewer',
+  'auditor',
   /** The tenant_admin of another tenant. */
   'stranger',
+  /** Has registered, and is in no tenant. */
+  'newcomer',
 ] as const;
 export type Actor = (typeof ACTORS)[number];
-export const SIGNED_IN = ['platformAdmin', 'tenantAdmin', 'operator', 'viewer', 'stranger'] as const;
+export const SIGNED_IN = ['platformAdmin', 'tenantAdmin', 'operator', 'viewer', 'auditor', 'stranger', 'newcomer'] as const;
 export type SignedInActor = (typeof SIGNED_IN)[number];
+
+/** Who is answered as another one is, unless a row says something else. */
+const ALIKE = { auditor: 'viewer', newcomer: 'stranger' } as const satisfies Partial<Record<SignedInActor, SignedInActor>>;
+type Alike = keyof typeof ALIKE;
+/** A row: what an actor of `Alike` is answered may be left out. */
+export type Expected<Of extends Actor> = Record<Exclude<Of, Alike>, Outcome> & Partial<Record<Of & Alike, Outcome>>;
+
+/** The whole row. */
+export const everybodys = <Of extends Actor>(expected: Expected<Of>): Record<Of, Outcome> => {
+  const known = expected as Partial<Record<Actor, Outcome>>; // read by names of other rows, too
+  const alike = Object.entries(ALIKE).map(([actor, other]) => [actor, known[actor as Alike] ?? known[other]]);
+  return { ...Object.fromEntries(alike), ...expected } as Record<Of, Outcome>; // those left out are all in ALIKE
+};
 
 /** `nothing`: answered, but nothing of the object is in the answer. Any other word in capitals is the error's code. */
 export type Outcome = 'ok' | 'null' | 'nothing' | 'UNAUTHENTICATED' | 'FORBIDDEN' | 'NOT_FOUND' | 'BAD_USER_INPUT' | 'INVALID_STATE';
 
-/** What the cases are about: objects of the tenant acme, in which all signed-in actors but the stranger are. */
+/** What the cases are about: objects of the tenant acme, in which all signed-in actors but the stranger and the newcomer are. */
 export interface Subject {
   tenantId: string;
   userId: string;
@@ -59,6 +75,8 @@ export interface Subject {
   kernel: string;
   /** Of a session that nobody uses. */
   refreshToken: string;
+  /** Of a mailed link, where one was prepared. */
+  mailToken: string;
   credentials: { email: string; password: string };
   /** Different for each request. */
   unique: string;
@@ -77,7 +95,7 @@ export interface RootCase {
   ownSession?: true;
   /** Is the subject in the data of the field? Without it, any answer but null is `ok`. */
   shows?(field: Loose, subject: Subject): boolean;
-  expect: Record<Actor, Outcome>;
+  expect: Expected<Actor>;
 }
 
 export interface EntityCase {
@@ -88,7 +106,7 @@ export interface EntityCase {
   shows(entity: Loose): boolean;
   /** An empty list is something, too: who may not read it gets null. */
   showsEmpty?: true;
-  expect: Record<'anonymous' | SignedInActor, Outcome>;
+  expect: Expected<'anonymous' | SignedInActor>;
 }
 
 export interface FieldCase {
@@ -98,7 +116,7 @@ export interface FieldCase {
   prepare?(fixtures: Fixtures): Promise<Partial<Subject>>;
   /** What is guarded, in the value of `field`. */
   pick?(field: Loose): unknown;
-  expect: Record<SignedInActor, Outcome>;
+  expect: Expected<SignedInActor>;
 }
 
 /** What one subgraph adds to the public graph. */
@@ -112,8 +130,9 @@ export interface Cases {
 }
 
 const NOBODY = { anonymous: 'UNAUTHENTICATED', forged: 'UNAUTHENTICATED', expired: 'UNAUTHENTICATED', signedOut: 'UNAUTHENTICATED' } as const;
-export const row = (platformAdmin: Outcome, tenantAdmin: Outcome, operator: Outcome, viewer: Outcome, stranger: Outcome): Record<Actor, Outcome> => ({
+export const row = (platformAdmin: Outcome, tenantAdmin: Outcome, operator: Outcome, viewer: Outcome, stranger: Outcome, others: Partial<Record<Alike, Outcome>> = {}): Expected<Actor> => ({
   ...NOBODY,
+  ...others,
   platformAdmin,
   tenantAdmin,
   operator,

@@ -1,3 +1,5 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { newId } from '@novacron/core';
 import { eventually } from '@novacron/testkit';
 import type { Graph, Loose } from '../kit/client.ts';
 import type { Embedded } from '../kit/embedded.ts';
@@ -84,6 +86,7 @@ export class Fixtures {
       attachedVolumeId: attached.id,
       kernel: system.guest.kernel,
       refreshToken: await this.refreshToken(),
+      mailToken: '',
       credentials: ADMIN,
       unique: newName(),
     };
@@ -116,6 +119,20 @@ export class Fixtures {
   securityGroup = (): Promise<string> => createGroup(this.admin, { name: newName(), tenantId: this.people.acme });
   volume = (): Promise<Volume> => haveVolume(this.admin, { name: newName(), tenantId: this.people.acme, poolId: this.#poolId });
   refreshToken = async (): Promise<string> => (await this.system.graph.login(ADMIN.email, ADMIN.password)).refreshToken;
+
+  /** Of a link that was mailed to somebody who has just registered. */
+  async mailToken(purpose: 'verify_email' | 'reset_password'): Promise<string> {
+    const [email, token] = [`${newName()}@novacron.test`, randomBytes(32).toString('base64url')];
+    const { register } = await this.system.graph.run('mutation ($input: RegisterInput!) { register(input: $input) { user { id } } }', {
+      input: { email, name: 'newcomer', password: 'a password for tests' },
+    });
+    await this.system.sql(
+      `INSERT INTO identity.mail_tokens (id, user_id, purpose, token_hash, email, created_at, expires_at)
+       VALUES ($1, $2, $3::identity.mail_token_purpose, $4, $5, now(), now() + interval '1 hour')`,
+      [newId(), register.user.id, purpose, createHash('sha256').update(token).digest(), email],
+    );
+    return token;
+  }
 
   /** A VM of its own, off, with nothing attached. */
   stoppedVm = (): Promise<Vm> =>

@@ -226,6 +226,10 @@ function identitySubgraph(world: World): Subgraph {
     description: 'What proves who you are.',
     fields: (t) => ({ email: t.string({ required: true, description: 'Who.' }), password: t.string({ required: true, description: 'The proof.' }) }),
   });
+  const RegisterInput = builder.inputType('RegisterInput', {
+    description: 'An account.',
+    fields: (t) => ({ email: t.string({ required: true, description: 'Whose.' }), password: t.string({ required: true, description: 'The proof.' }), name: t.string({ required: true, description: 'Who.' }) }),
+  });
   builder.queryType({
     description: 'What can be asked.',
     fields: (t) => ({
@@ -245,6 +249,13 @@ function identitySubgraph(world: World): Subgraph {
           if (input.password !== 'right') throw new DomainError('UNAUTHENTICATED', 'The address or the password is wrong.');
           return { accessToken: `token of ${input.email}` };
         },
+      }),
+      register: t.field({
+        type: AuthPayload,
+        authenticated: false,
+        description: 'Makes an account.',
+        args: { input: t.arg({ type: RegisterInput, required: true, description: 'Whose.' }) },
+        resolve: (_root, { input }) => ({ accessToken: `token of ${input.email}` }),
       }),
       logout: t.boolean({ description: 'Signs out.', resolve: (_root, _args, { viewer }) => requireViewer(viewer) !== null }),
     }),
