@@ -1,3 +1,4 @@
+import type { AuditTrail } from '@novacron/audit';
 import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
 import type { EventLog } from '@novacron/events';
 import { InvalidSupergraph, openSupergraphFile, type Limits, type Supergraph } from '@novacron/supergraph';
@@ -22,6 +23,7 @@ import { openRedirect } from './http/redirect.ts';
 import { createContextOf } from './http/request-context.ts';
 import { createHttpServer } from './http/server.ts';
 import { openTls } from './http/tls.ts';
+import { createLivingSessions } from './living-sessions.ts';
 import { createOperationObserver } from './observation/operation-observer.ts';
 import { createPlainEvents } from './plain-events/plain-events.ts';
 import { createProtection, type Introspection } from './protection.ts';
@@ -29,6 +31,7 @@ import { chargeOperations } from './rate-limits/charged-operations.ts';
 import { trustProxies } from './rate-limits/client-address.ts';
 import { createRateLimits, type LimitedContext } from './rate-limits/rate-limits.ts';
 import type { RateLimitSettings } from './rate-limits/settings.ts';
+import { createRefusals } from './refusals.ts';
 import { routeApi } from './rest/route-api.ts';
 import { protectSubgraphs } from './subgraph-protection.ts';
 import { openSubscriptions } from './subscriptions/open-subscriptions.ts';
@@ -58,6 +61,8 @@ export interface GatewayOptions {
   redis: Redis;
   /** Takes what is PUT to /uploads; null: nothing is taken. */
   uploads?: ReceiveUpload | null;
+  /** Is told of whom the gateway itself refuses; null: nobody is. */
+  audit?: Pick<AuditTrail, 'refused'> | null;
   logger: Logger;
   host: string;
   /** 0: the system chooses. */
@@ -116,13 +121,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const subgraphs = protectSubgraphs(dataSources, { timeoutMs: options.subgraphTimeoutMs, requestTimeoutMs, registry: telemetry.registry, logger });
     const hub = await createEventHub(events, logger);
     opened.defer(() => hub.close());
-    const viewers = await createViewers(authenticator, hub, events);
+    const viewers = await createViewers(authenticator, hub, events, createLivingSessions(redis, logger));
     opened.defer(() => viewers.close());
     const samples = await createSampleFeed(redis, logger);
     opened.defer(() => samples.close());
     const limits = createRateLimits({ settings: options.rateLimits, redis, telemetry, logger });
     opened.defer(() => limits.close());
-    const protection = createProtection(options);
+    const refusals = createRefusals(options.audit ?? null);
+    const protection = createProtection({ ...options, refusals });
     const presentation = createPresentation(logger);
     const observer = createOperationObserver<LimitedContext>({ telemetry, slowOperationMs: options.slowOperationMs ?? SLOW_OPERATION_MS, isSignedIn: ({ viewer }) => viewer !== null, logger });
     const graph = createGraph<LimitedContext>({ supergraphs, sourcesOf: () => observer.sources(subgraphs.sources), presentation, observer, charging: chargeOperations, telemetry, protection, logger });
@@ -135,10 +141,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => stopServer(app));
     await compressAnswers(app);
     const playground = await routePlayground(app, options.playgroundDir);
-    const answering = { graph, contextOf: createContextOf(viewers, limits), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
+    const answering = { graph, contextOf: createContextOf(viewers, limits, refusals), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
     routeGraphql(app, { ...answering, sendPage: playground.send });
     routeQueryPlan(app, answering);
-    await routeApi(app, { ...answering, supergraph: () => supergraphs.current, samples, mayIntrospect: protection.mayIntrospect, logger });
+    await routeApi(app, { ...answering, supergraph: () => supergraphs.current, samples, mayIntrospect: protection.mayIntrospect, onStranger: (context, route) => refusals.request(context, route.field), logger });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });
     routeMetrics(app, telemetry, options.metricsToken ?? null);
@@ -147,10 +153,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(stopFollowing);
     const sessions = createSessions(hub);
     opened.defer(() => sessions.close());
-    const eventStreams = routeEventStreams(app, { graph, limits, planner, engine, viewers, sessions, telemetry, logger });
+    const eventStreams = routeEventStreams(app, { graph, limits, planner, engine, viewers, refusals, sessions, telemetry, logger });
     opened.defer(() => eventStreams.close());
     const plainEvents = createPlainEvents({ hub, history: events, samples, limits, metrics: subscriptionMetrics(telemetry), formatError: (thrown) => formatError(thrown, logger) });
-    const sockets = createSocketServer({ plainEvents, graph, limits, trustProxy, planner, engine, hub, sessions, viewers, telemetry, allowedOrigins, logger });
+    const sockets = createSocketServer({ plainEvents, graph, limits, trustProxy, planner, engine, hub, sessions, viewers, refusals, telemetry, allowedOrigins, logger });
     opened.defer(() => sockets.close());
     app.server.on('upgrade', sockets.upgrade);
 

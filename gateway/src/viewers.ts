@@ -2,10 +2,12 @@ import type { Authenticator, Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import type { EventLog } from '@novacron/events';
 import type { EventHub } from './events/hub.ts';
+import type { LivingSessions } from './living-sessions.ts';
 
 /** Who a token stands for, and until when. */
 export interface Authenticated {
   viewer: Viewer;
+  issuedAt: Date;
   expiresAt: Date;
   /** Which question this answers, counted: what the log says later makes the answer stale. */
   asked: number;
@@ -13,10 +15,11 @@ export interface Authenticated {
 
 /**
  * Who access tokens stand for. Answers are kept for half a minute at most, and dropped at once when the log says that a
- * session has ended or that a user's roles have changed.
+ * session has ended or that a user's roles have changed. Redis is asked, too, whether the session lives: while it does not
+ * say, only tokens of the last minute are taken (docs/adr/0006).
  */
 export interface Viewers {
-  /** UNAUTHENTICATED for a token that is no good (any more), or not from the client's address. */
+  /** UNAUTHENTICATED for a token that is no good (any more), or not from the client's address; UNAVAILABLE where nobody can tell. */
   authenticate(token: string, address: string | null): Promise<Authenticated>;
   /**
    * False once the log has said that the session ended (in the last 20 minutes: longer than an access token lives) or
@@ -28,6 +31,10 @@ export interface Viewers {
 
 const KEPT_MS = 30_000;
 const KEPT_TOKENS = 10_000;
+/** How long Redis' word is good that a session lives. */
+const LIVES_MS = 250;
+/** Tokens up to this age are taken while Redis says nothing. */
+const YOUNG_MS = 60_000;
 const REVOKED_REMEMBERED_MS = 20 * 60_000;
 
 /** How far back the log is read at the start: a fleet's 20 minutes of events, but no minute of waiting. */
@@ -35,10 +42,12 @@ const RECALLED = { batches: 40, events: 500 } as const;
 
 interface Entry {
   answer: Promise<Authenticated>;
+  /** When Redis said last that the session lives. */
+  livedAt: number;
 }
 
 /** Asks the authenticator, and listens for what makes its answers stale; what the log said before is read back first. */
-export async function createViewers(authenticator: Authenticator, hub: EventHub, log: EventLog): Promise<Viewers> {
+export async function createViewers(authenticator: Authenticator, hub: EventHub, log: EventLog, living: LivingSessions): Promise<Viewers> {
   const entries = new Map<string, Entry>();
   /** Session or user -> when its end or its change was heard of; in the order of hearing. */
   const revoked = new Map<string, number>();
@@ -90,7 +99,7 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
 
   function ask(key: string, token: string, address: string | null): Entry {
     const question = ++asked;
-    const entry: Entry = { answer: authenticator.authenticate(token, address).then((answer) => ({ ...answer, asked: question })) };
+    const entry: Entry = { livedAt: 0, answer: authenticator.authenticate(token, address).then((answer) => ({ ...answer, asked: question })) };
     entries.delete(key);
     entries.set(key, entry);
     const drop = () => entries.get(key) === entry && entries.delete(key);
@@ -104,6 +113,17 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
     return entry;
   }
 
+  /** Hears from Redis whether the session has ended. UNAVAILABLE for an old token while it does not say. */
+  async function hear(entry: Entry, { viewer: { sessionId }, issuedAt }: Authenticated): Promise<void> {
+    try {
+      if (await living.hasEnded(sessionId)) remember(revoked, sessionId, Date.now());
+      entry.livedAt = Date.now();
+    } catch (cause) {
+      if (Date.now() - issuedAt.getTime() <= YOUNG_MS) return;
+      throw new DomainError('UNAVAILABLE', 'Nobody can tell right now whether this session has ended: try again.', { cause });
+    }
+  }
+
   const isCurrent = ({ viewer, asked: question }: Authenticated): boolean =>
     !revoked.has(viewer.sessionId) && question > (changed.get(viewer.userId) ?? 0);
 
@@ -111,6 +131,7 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
     const key = `${token} ${address}`; // an API token may be good from one address and not from another
     const entry = entries.get(key) ?? ask(key, token, address);
     const answer = await entry.answer;
+    if (Date.now() - entry.livedAt > LIVES_MS) await hear(entry, answer);
     if (revoked.has(answer.viewer.sessionId)) {
       entries.delete(key);
       throw new DomainError('UNAUTHENTICATED', 'This session has ended: sign in again.');

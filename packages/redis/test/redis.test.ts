@@ -1,7 +1,7 @@
 import { eventually, startRedis, type TestRedis } from '@novacron/testkit';
 import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { answersWithin, connectRedis, redisReady } from '../src/index.ts';
+import { answersWithin, connectRedis, onOneServer, redisReady } from '../src/index.ts';
 
 let server: TestRedis;
 let redis: Redis;
@@ -36,4 +36,21 @@ it('a command that blocks is not cut short while Redis is well', async () => {
   redis = await redisReady(connectRedis(server.options, answersWithin(2_500)));
   expect(await redis.xread('BLOCK', 2_500, 'STREAMS', 'nothing', '0')).toBeNull();
   expect(redis.status).toBe('ready');
+});
+
+it('what is done on one server is told which, and fails when the connection was lost meanwhile', async () => {
+  redis = await redisReady(connectRedis(server.options));
+  const onServer = onOneServer(redis);
+  const before = await onServer((runId) => Promise.resolve(runId));
+  expect(before).toMatch(/^\w{40}$/);
+  expect(await onServer(async (runId) => [runId, await redis.ping()])).toEqual([before, 'PONG']);
+  const lost = onServer(async () => {
+    server.kill();
+    await eventually('the connection to be lost', () => redis.status !== 'ready');
+    return 'an answer of before';
+  });
+  await expect(lost).rejects.toThrow(/lost/);
+  await server.restart();
+  await eventually('Redis to be back', () => redis.status === 'ready');
+  expect(await onServer((runId) => Promise.resolve(runId))).not.toBe(before);
 });
