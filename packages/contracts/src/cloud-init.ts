@@ -58,21 +58,22 @@ function checkHostname(name: string): string {
 
 function checkKeys(keys: readonly string[]): string[] {
   if (keys.length > CLOUD_INIT_LIMITS.sshKeys) bad('sshKeys', `At most ${CLOUD_INIT_LIMITS.sshKeys} keys are given to a guest.`);
-  return keys.map((key) => checkKey(key.trim()));
+  return keys.map((key) => checkSshKey(key.trim(), 'cloudInit.sshKeys'));
 }
 
-/** One line of authorized_keys, without options: type, key, comment. */
-function checkKey(key: string): string {
-  if (key.length > CLOUD_INIT_LIMITS.sshKey) bad('sshKeys', `An SSH key has at most ${CLOUD_INIT_LIMITS.sshKey} characters.`);
-  if (/\bPRIVATE KEY\b/.test(key)) bad('sshKeys', 'This is a private key: it belongs to nobody else. Give the public one.');
+/** One line of authorized_keys, without options: type, key, comment. BAD_USER_INPUT with the field. */
+export function checkSshKey(key: string, field: string): string {
+  const refuse = (message: string): never => badInput(field, message);
+  if (key.length > CLOUD_INIT_LIMITS.sshKey) refuse(`An SSH key has at most ${CLOUD_INIT_LIMITS.sshKey} characters.`);
+  if (/\bPRIVATE KEY\b/.test(key)) refuse('This is a private key: it belongs to nobody else. Give the public one.');
   // oxlint-disable-next-line no-control-regex -- they are what it is about
-  if (!key.isWellFormed() || /[\u0000-\u001f\u007f\u0085\u2028\u2029\ufffe\uffff]/.test(key)) bad('sshKeys', 'An SSH key is one line without control characters.');
+  if (!key.isWellFormed() || /[\u0000-\u001f\u007f\u0085\u2028\u2029\ufffe\uffff]/.test(key)) refuse('An SSH key is one line without control characters.');
   const [type = '', encoded = ''] = key.split(/ +/);
-  if (!KEY_TYPES.has(type)) bad('sshKeys', `An SSH key begins with its type: ${[...KEY_TYPES].join(', ')}.`);
+  if (!KEY_TYPES.has(type)) refuse(`An SSH key begins with its type: ${[...KEY_TYPES].join(', ')}.`);
   const blob = BASE64.test(encoded) ? Buffer.from(encoded, 'base64') : Buffer.alloc(0);
   // RFC 4253, 6.6: the key itself begins with its type, too, and its length
   const isKey = blob.length > type.length + 4 && blob.readUInt32BE(0) === type.length && blob.toString('latin1', 4, 4 + type.length) === type;
-  return isKey ? key : bad('sshKeys', `This is no public key of the type ${type}.`);
+  return isKey ? key : refuse(`This is no public key of the type ${type}.`);
 }
 
 /** Text of any kind that a guest reads: cloud-init knows by its first line what it is. */

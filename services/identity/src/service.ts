@@ -3,7 +3,7 @@ import { pino, type Logger } from 'pino';
 import type { Authenticator, RequestContext, Subgraph } from '@novacron/contracts';
 import { createRinger } from '@novacron/operations';
 import { connectRedis } from '@novacron/redis';
-import { secretsOf } from '@novacron/secrets';
+import type { Secrets } from '@novacron/secrets';
 import { createAccessTokens } from './access-tokens.ts';
 import { createAccounts } from './accounts.ts';
 import { createCredentials } from './accounts/credentials.ts';
@@ -41,8 +41,8 @@ import type { TokenAlgorithm } from './store/signing-keys.ts';
 export interface IdentityOptions {
   /** The owner's URL, or the one of identity's own role. */
   databaseUrl: string;
-  /** 32 bytes, the same in every process and at every start: the private signing keys are sealed with it. */
-  masterKey: Buffer;
+  /** What is sealed is opened by every process and after every start: signing keys, second factors, what mails say. */
+  secrets: Secrets;
   /** For queues, revocations and what is counted. */
   redis: RedisOptions;
   /** Without it mails wait. */
@@ -93,9 +93,8 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const db = openDatabase(options.databaseUrl);
   const redis = connectRedis(options.redis);
   const passwords = createPasswords({ now: () => now().getTime() });
-  const keyring = createKeyring({ db, masterKey: options.masterKey, now, logger, tokenLifetimeMs: accessTokenLifetimeMs, algorithm: options.tokenAlgorithm });
+  const keyring = createKeyring({ db, secrets, now, logger, tokenLifetimeMs: accessTokenLifetimeMs, algorithm: options.tokenAlgorithm });
   const accessTokens = createAccessTokens({ keyring, now, lifetimeMs: accessTokenLifetimeMs });
-  const secrets = secretsOf(options.masterKey);
   const ringer = createRinger(options.redis, logger);
   const mail: MailOptions = options.mail ?? { smtpUrl: null, from: '', publicUrl: '' };
   const ring = (mailId: string) => ringForMail(ringer, mailId);
