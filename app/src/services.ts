@@ -4,7 +4,7 @@ import { UPLOADED_FILES_PATH, type Subgraph } from '@novacron/contracts';
 import type { ServiceRole } from '@novacron/database';
 import { redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
-import { createSecrets } from '@novacron/secrets';
+import { createSecrets, type Secrets } from '@novacron/secrets';
 import type { FirstAdministrator, IdentityService } from '@novacron/service-identity';
 import { createIdentityService } from '@novacron/service-identity';
 import { createMigrationService } from '@novacron/service-migration';
@@ -13,7 +13,6 @@ import { createNetworkService } from '@novacron/service-network';
 import { createOperationsService } from '@novacron/service-operations';
 import { createStorageService, type StorageService } from '@novacron/service-storage';
 import { createVmsService, type VmsService } from '@novacron/service-vms';
-import { loadOrCreateMasterKey } from '@novacron/secrets';
 import type { Role } from './arguments.ts';
 import type { Environment } from './environment.ts';
 import type { SystemOptions } from './system.ts';
@@ -75,11 +74,11 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     return service;
   };
 
-  const identity = has('identity') ? await openIdentity(options) : null;
+  const secrets = has('identity') || hasBesideHosts('vms') || has('storage') ? await createSecrets(environment.keys.master) : null;
+  const identity = has('identity') && secrets ? await openIdentity(options, secrets) : null;
   if (identity) subgraphs.identity = identity.service.subgraph;
   if (has('operations')) open('operations', createOperationsService({ databaseUrl: login('operations'), redis: redisTarget, logger }));
 
-  const secrets = hasBesideHosts('vms') || has('storage') ? await createSecrets(environment.keys.master) : null;
   let vms: VmsService | null = null;
   if (hasBesideHosts('vms') && secrets) {
     vms = createVmsService({
@@ -112,15 +111,14 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   return { identity: identity?.service ?? null, administrator: identity?.administrator ?? null, vms, uploads: storage?.uploads ?? null, subgraphs, attach, redis };
 }
 
-async function openIdentity({ environment, redisUrl, logger, login, opened, isForced }: ServicesOptions): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {
-  const masterKey = await loadOrCreateMasterKey(environment.keys.master);
-  const service = createIdentityService({ databaseUrl: login('identity'), masterKey, redis: redisOptions(redisUrl), logger, bootstrap: environment.administrator, mail: { ...environment.mail, publicUrl: environment.mail.publicUrl ?? gatewayUrl(environment) } });
+async function openIdentity({ environment, redisUrl, logger, login, opened, isForced }: ServicesOptions, secrets: Secrets): Promise<{ service: IdentityService; administrator: FirstAdministrator | null }> {
+  const service = createIdentityService({ databaseUrl: login('identity'), secrets, tokenAlgorithm: environment.tokenAlgorithm, redis: redisOptions(redisUrl), logger, bootstrap: environment.administrator, mail: { ...environment.mail, publicUrl: environment.mail.publicUrl ?? gatewayUrl(environment) } });
   opened.defer(() => service.close({ force: isForced() }));
   const administrator = await service.bootstrap();
   service.start();
-  const rotation = setInterval(() => {
-    service.rotateSigningKeyOlderThan(KEY_LIFETIME_MS).catch((error: unknown) => logger.error({ err: error }, 'the signing key could not be replaced'));
-  }, HOUR_MS);
+  const rotate = () => service.rotateSigningKeyOlderThan(KEY_LIFETIME_MS).catch((error: unknown) => logger.error({ err: error }, 'the signing key could not be replaced'));
+  await rotate(); // also when it is to be of another algorithm now
+  const rotation = setInterval(() => void rotate(), HOUR_MS);
   opened.defer(() => clearInterval(rotation));
   return { service, administrator };
 }
