@@ -1,5 +1,6 @@
 import { permissionsOf, type RequestContext, type Role, type Viewer } from '@novacron/contracts';
 import { DEFAULT_LIMITS, type Limits, type Principal, type Protection } from '@novacron/supergraph';
+import type { Refusals } from './refusals.ts';
 
 /** Who may read the schema: a role is held in whatever tenant. */
 export type Introspection = 'all' | 'authenticated' | Role | 'none';
@@ -8,12 +9,14 @@ export interface ProtectionOptions {
   documentLimits?: Partial<Limits>;
   maximumCost?: number | undefined;
   introspection?: Introspection;
+  /** Is told what callers asked for in vain. */
+  refusals?: Pick<Refusals, 'fields'>;
 }
 
 const STRANGER: Principal = { authenticated: false, scopes: new Set() };
 
 /** What NovaCron's callers may ask of its graph: scopes are the permissions that they hold in some tenant. */
-export function createProtection({ documentLimits, maximumCost, introspection = 'all' }: ProtectionOptions): Protection<RequestContext> {
+export function createProtection({ documentLimits, maximumCost, introspection = 'all', refusals }: ProtectionOptions): Protection<RequestContext> {
   const principals = new WeakMap<Viewer, Principal>();
 
   function principalOf({ viewer }: RequestContext): Principal {
@@ -29,5 +32,5 @@ export function createProtection({ documentLimits, maximumCost, introspection = 
     return viewer?.roles.some(({ role }) => role === introspection) ?? false;
   }
 
-  return { principalOf, mayIntrospect, limits: { ...DEFAULT_LIMITS, ...documentLimits }, maximumCost };
+  return { principalOf, mayIntrospect, ...(refusals ? { onRefused: refusals.fields } : {}), limits: { ...DEFAULT_LIMITS, ...documentLimits }, maximumCost };
 }

@@ -10,6 +10,7 @@ import type { Graph } from '../graph.ts';
 import type { Allowance } from '../rate-limits/allowance.ts';
 import type { LimitedContext, RateLimits } from '../rate-limits/rate-limits.ts';
 import { subscribeInPlace } from '../rate-limits/subscribe-in-place.ts';
+import type { Refusals } from '../refusals.ts';
 import { EventStream } from '../subscriptions/event-stream.ts';
 import { nowAndThen } from '../subscriptions/now-and-then.ts';
 import type { Sessions } from '../subscriptions/sessions.ts';
@@ -33,6 +34,7 @@ export interface EventStreamsOptions {
   planner: SubscriptionPlanner<RequestContext>;
   engine: SubscriptionEngine<Viewer, RequestContext>;
   viewers: Viewers;
+  refusals: Refusals;
   sessions: Sessions;
   telemetry: Telemetry;
   logger: Logger;
@@ -48,7 +50,7 @@ const wantsEvents = ({ accept }: FastifyRequest['headers']): boolean => new Nego
 
 export function routeEventStreams(app: FastifyInstance, options: EventStreamsOptions): EventStreams {
   const { graph, limits, planner, engine, viewers, sessions, telemetry, logger } = options;
-  const admit = createAdmission(viewers, limits);
+  const admit = createAdmission(viewers, limits, options.refusals);
   const streams = new Set<EventStream>();
 
   app.addHook('preHandler', async (request, reply) => {

@@ -2,12 +2,13 @@ import { DomainError } from '@novacron/core';
 import type { FastifyRequest } from 'fastify';
 import type { Allowance } from '../rate-limits/allowance.ts';
 import type { LimitedContext, RateLimits } from '../rate-limits/rate-limits.ts';
+import type { Refusals } from '../refusals.ts';
 import { userAgentOf } from '../user-agent.ts';
 import type { Authenticated, Viewers } from '../viewers.ts';
 
 /** Who asks over HTTP, and what it may still use. UNAUTHENTICATED for a token that is no good, UNAVAILABLE where nobody can tell, RATE_LIMITED. */
-export const createContextOf = (viewers: Viewers, limits: RateLimits) => {
-  const admit = createAdmission(viewers, limits);
+export const createContextOf = (viewers: Viewers, limits: RateLimits, refusals: Refusals) => {
+  const admit = createAdmission(viewers, limits, refusals);
   return async (request: FastifyRequest): Promise<LimitedContext> => {
     const { authenticated, allowance } = await admit(request);
     return { viewer: authenticated?.viewer ?? null, requestId: request.id, address: request.ip, userAgent: userAgentOf(request.headers), allowance };
@@ -16,13 +17,16 @@ export const createContextOf = (viewers: Viewers, limits: RateLimits) => {
 
 /** Lets a request in: takes its first point, from its address where nobody stands behind it, a token that is no good included. */
 export const createAdmission =
-  (viewers: Viewers, limits: RateLimits) =>
+  (viewers: Viewers, limits: RateLimits, refusals: Refusals) =>
   async (request: FastifyRequest): Promise<{ authenticated: Authenticated | null; allowance: Allowance }> => {
     const [identified] = await Promise.allSettled([authenticate(request, viewers)]);
     const authenticated = identified.status === 'fulfilled' ? identified.value : null;
     const allowance = (request.allowance = limits.allowanceOf({ viewer: authenticated?.viewer ?? null, address: request.ip }));
     await allowance.admit();
-    if (identified.status === 'rejected') throw identified.reason;
+    if (identified.status === 'rejected') {
+      if (DomainError.from(identified.reason).code === 'UNAUTHENTICATED') refusals.token({ requestId: request.id, address: request.ip, userAgent: userAgentOf(request.headers) });
+      throw identified.reason;
+    }
     return { authenticated, allowance };
   };
 

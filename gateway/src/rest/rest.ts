@@ -21,6 +21,8 @@ export interface RestOptions<Context extends { viewer: Viewer | null }> {
   /** Who asks. UNAUTHENTICATED, RATE_LIMITED or UNAVAILABLE. */
   contextOf(request: FastifyRequest): Promise<Context>;
   formatError(thrown: unknown, requestId: string): GraphQLFormattedError;
+  /** Is told of strangers who are sent away before the graph is asked. */
+  onStranger?(context: Context, route: Route): void;
   /** How long a client waits for one answer at most. */
   timeoutMs: number;
   logger: Logger;
@@ -58,7 +60,10 @@ export async function routeRest<Context extends { viewer: Viewer | null }>(
   async function serve(route: Route, id: string | null, request: FastifyRequest, reply: FastifyReply): Promise<Answer> {
     const context = await contextOf(request);
     const present = api();
-    if (context.viewer === null && !present.isPublic(route)) throw new DomainError('UNAUTHENTICATED', 'Sign in first: send "Authorization: Bearer <accessToken>".');
+    if (context.viewer === null && !present.isPublic(route)) {
+      options.onStranger?.(context, route);
+      throw new DomainError('UNAUTHENTICATED', 'Sign in first: send "Authorization: Bearer <accessToken>".');
+    }
     const url = new URL(request.url, 'http://gateway');
     const fields = url.searchParams.get('fields');
     const shape = shapeOf(present, route, fields);

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { DomainError } from '@novacron/core';
+import { DomainError, newId } from '@novacron/core';
 import { encodeCursor } from '@novacron/supergraph';
 import type { Logger } from 'pino';
 import { handleProtocols, makeServer } from 'graphql-ws';
@@ -10,6 +10,7 @@ import { PLAIN_EVENT_PATHS, type Channel, type PlainEvents } from '../plain-even
 import { clientAddress, type TrustProxy } from '../rate-limits/client-address.ts';
 import type { Place } from '../rate-limits/places.ts';
 import { RateLimited } from '../rate-limits/quota.ts';
+import type { Refusals } from '../refusals.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Viewers } from '../viewers.ts';
 import { CLOSE, CLOSING_MS, Connection } from './connection.ts';
@@ -26,6 +27,7 @@ export interface SocketServerOptions extends Omit<ProtocolOptions, 'authenticate
   plainEvents: PlainEvents;
   sessions: Sessions;
   viewers: Viewers;
+  refusals: Refusals;
   trustProxy: TrustProxy;
   telemetry: Telemetry;
   allowedOrigins: readonly string[];
@@ -76,8 +78,10 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       connection.close(CLOSE.forbidden, 'Access changed'); // between the answer and now: nobody was signed in to be closed
     } catch (thrown) {
       const error = DomainError.from(thrown);
-      if (error.code === 'UNAUTHENTICATED') connection.close(CLOSE.forbidden, 'Invalid token');
-      else if (error.code === 'RATE_LIMITED') connection.close(CLOSE.tryAgainLater, 'Too many connections');
+      if (error.code === 'UNAUTHENTICATED') {
+        options.refusals.token({ requestId: newId(), address: connection.address, userAgent: connection.userAgent });
+        connection.close(CLOSE.forbidden, 'Invalid token');
+      } else if (error.code === 'RATE_LIMITED') connection.close(CLOSE.tryAgainLater, 'Too many connections');
       else {
         logger.error({ err: error }, 'a token could not be checked');
         connection.close(CLOSE.tryAgainLater, 'The token can\'t be checked now');

@@ -1,7 +1,7 @@
 import type { RequestContext, Subgraph } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { defaultFieldResolver, GraphQLObjectType, GraphQLSchema, Kind, type GraphQLError, type GraphQLFieldConfig } from 'graphql';
-import { askerOf, legible, type Asker, type Deed, type Ending } from './entry.ts';
+import { askerOf, legible, type Deed, type Ending } from './entry.ts';
 import { takeNote } from './notes.ts';
 import { redacted } from './redaction.ts';
 import { targetReader } from './target.ts';

@@ -109,6 +109,7 @@ export function createExecutor<Context>(options: ExecutorOptions<Context>): Exec
             return { errors: (thrown instanceof InvalidDocument ? thrown.errors : [thrown]).map((error) => presentation.error(error)) };
           }
           const permitted = screening.permit(document, operation, asking);
+          if (permitted.refused.length > 0) protection?.onRefused?.(asking, { fields: permitted.refused, operation, variables, schema: apiSchema });
           return execute(permitted, variables, asking, signal).catch((thrown: unknown) => ({ data: null, errors: [presentation.error(thrown)] }));
         }),
     };

@@ -11,7 +11,7 @@ export { createEventGroup } from './subscriptions/event-group.ts';
 export type { EventHistory, EventHub, LoggedEvent, Measured, NounOf, SampleFeed } from './subscriptions/feed.ts';
 export type { Member, Message } from './subscriptions/group.ts';
 export type { SubscriptionMetrics } from './subscriptions/metrics.ts';
-export type { Protection } from './screening.ts';
+export type { Protection, RefusedFields } from './screening.ts';
 export { createSubscriptionPlanner, type PlannedSubscription, type SubscriptionPlanner, type Variables } from './subscriptions/plan.ts';
 export type { EventStreamOf, SampleStreamOf, StreamArguments, Streams } from './subscriptions/stream.ts';
 export type { RunningSubscription, Sink } from './subscriptions/subscription.ts';

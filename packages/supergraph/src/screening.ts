@@ -1,5 +1,5 @@
-import { getVariableValues, GraphQLError, Kind, visit, type DocumentNode, type OperationDefinitionNode } from 'graphql';
-import type { Permitted } from './authorization/authorization.ts';
+import { getVariableValues, GraphQLError, Kind, visit, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
+import type { Permitted, RefusedField } from './authorization/authorization.ts';
 import type { Principal } from './authorization/principal.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
 import { refuseDeepVariables } from './limits/parse-within.ts';
@@ -8,12 +8,22 @@ import type { Supergraph } from './supergraph.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
+/** What was taken out of an operation, since its caller may not ask for it. */
+export interface RefusedFields {
+  fields: readonly RefusedField[];
+  operation: OperationDefinitionNode;
+  variables: Variables;
+  schema: GraphQLSchema;
+}
+
 /** What stands between clients and the planner. */
 export interface Protection<Context> {
   /** Who asks; unless told, everyone is a stranger. */
   principalOf?(context: Context): Principal;
   /** May it read the schema? Everyone may unless told. */
   mayIntrospect?(context: Context): boolean;
+  /** Is told what was taken out of an operation, when it is run. */
+  onRefused?(context: Context, refused: RefusedFields): void;
   /** What one document may be at most. */
   limits?: Limits | undefined;
   /** Points that an operation may cost by its estimate: 5,000; 0: any number. */

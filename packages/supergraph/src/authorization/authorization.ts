@@ -11,12 +11,19 @@ export interface RawAnswer {
   errors?: readonly GraphQLError[];
 }
 
+export interface RefusedField {
+  readonly type: string;
+  readonly field: string;
+}
+
 /** What of an operation may run for a principal. */
 export interface Permitted {
   /** Equal for what was restricted in the same way; empty: nothing was refused. */
   readonly key: string;
   /** The given document where nothing was refused; null where nothing may run: then complete answers by itself. */
   readonly document: DocumentNode | null;
+  /** What was taken out, by type and field; empty: nothing. */
+  readonly refused: readonly RefusedField[];
   /**
    * Makes of the answer to `document` the answer to what was asked for: null for each field that was refused, or for what holds
    * it where it can't be null, and an error with its path: UNAUTHENTICATED for strangers, else FORBIDDEN.
@@ -63,7 +70,7 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
       const all = requirementsOf(document, operation);
       const policies = all.length === 0 ? NONE : satisfiedPolicies(all, principal);
       const refused = all.filter((requirement) => !isMet(requirement, principal, policies));
-      if (refused.length === 0) return { key: '', document, complete: (answer) => answer };
+      if (refused.length === 0) return { key: '', document, refused: [], complete: (answer) => answer };
       const key = JSON.stringify([principal.authenticated, ...refused]);
       const known = restrictions.get(operation) ?? new Map<string, Permitted>();
       restrictions.set(operation, known);
@@ -75,7 +82,12 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
 
   function permit(key: string, document: DocumentNode, operation: OperationDefinitionNode, refused: ReadonlySet<Requirement>, authenticated: boolean): Permitted {
     const reasonsOf = (type: GraphQLCompositeType, field: string) => requirements.of(type, field).filter((requirement) => refused.has(requirement));
-    const restricted = restrict(schema, document, operation, (type, field) => reasonsOf(type, field).length > 0);
+    const taken = new Map<string, RefusedField>();
+    const restricted = restrict(schema, document, operation, (type, field) => {
+      const isRefused = reasonsOf(type, field).length > 0;
+      if (isRefused) taken.set(`${type.name}.${field}`, { type: type.name, field });
+      return isRefused;
+    });
     const errorAt = (nodes: readonly FieldNode[], message: string, path?: readonly (string | number)[]) =>
       new GraphQLError(message, { nodes, path, extensions: { code: authenticated ? 'FORBIDDEN' : 'UNAUTHENTICATED' } });
     const explain = (type: GraphQLCompositeType, field: string): string => {
@@ -89,6 +101,7 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
     return {
       key,
       document: restricted.document,
+      refused: [...taken.values()],
       complete(answer, variables) {
         const root = schema.getRootType(operation.operation);
         if (root && restricted.fatal.length > 0) {

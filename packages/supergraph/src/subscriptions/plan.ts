@@ -160,6 +160,7 @@ export function createSubscriptionPlanner<Context>({ supergraph, dataSources, ev
       if (operation.operation !== 'subscription') return { document };
       const points = screening.check(document, operation, variables, context);
       const permitted = screening.permit(document, operation, context);
+      if (permitted.refused.length > 0) protection?.onRefused?.(context, { fields: permitted.refused, operation, variables, schema: apiSchema });
       if (permitted.document === null) throw new InvalidDocument(permitted.complete({}, variables).errors ?? []);
       const key = `${hash}${permitted.key}`;
       const subscription = plans.get(key) ?? planSubscription({ key, query, operationName }, operation, permitted.document, permitted.complete);
