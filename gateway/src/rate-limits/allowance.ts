@@ -1,7 +1,7 @@
 import type { Viewer } from '@novacron/contracts';
+import { networkOf } from '@novacron/core';
 import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import { attemptsIn } from './attempts.ts';
-import { networkOf } from './client-address.ts';
 import type { Ledger } from './ledger.ts';
 import { RateLimited, rateLimitFields, type Charge, type Fields, type Quota, type Standing } from './quota.ts';
 

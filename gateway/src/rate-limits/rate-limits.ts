@@ -1,7 +1,7 @@
 import type { RequestContext, Viewer } from '@novacron/contracts';
+import { networkOf } from '@novacron/core';
 import type { Telemetry } from '../telemetry.ts';
 import { createAllowance, type Allowance, type Caller } from './allowance.ts';
-import { networkOf } from './client-address.ts';
 import { createLedger, type LedgerOptions } from './ledger.ts';
 import { createPlaces, type Place } from './places.ts';
 import { RateLimited } from './quota.ts';
