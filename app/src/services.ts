@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { AttachHost } from '@novacron/agent';
+import { startAuditSeal } from '@novacron/audit';
 import { UPLOADED_FILES_PATH, type Subgraph } from '@novacron/contracts';
 import type { ServiceRole } from '@novacron/database';
 import { redisOptions } from '@novacron/local';
@@ -116,6 +117,8 @@ async function openIdentity({ environment, redisUrl, logger, login, opened, isFo
   opened.defer(() => service.close({ force: isForced() }));
   const administrator = await service.bootstrap();
   service.start();
+  const seal = startAuditSeal({ databaseUrl: login('identity'), secrets, logger });
+  opened.defer(() => seal.close());
   const rotate = () => service.rotateSigningKeyOlderThan(KEY_LIFETIME_MS).catch((error: unknown) => logger.error({ err: error }, 'the signing key could not be replaced'));
   await rotate(); // also when it is to be of another algorithm now
   const rotation = setInterval(() => void rotate(), HOUR_MS);

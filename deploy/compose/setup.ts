@@ -5,7 +5,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { migrate, serviceDatabaseUrl } from '@novacron/database';
-import { loadOrCreateMasterKey } from '@novacron/secrets';
+import { loadOrCreateMasterKeys } from '@novacron/secrets';
 import { loadOrCreateInternalKeys } from '@novacron/transport';
 import { ROLES, type Role } from '../../app/src/arguments.ts';
 import { readEnvironment } from '../../app/src/environment.ts';
@@ -55,7 +55,7 @@ for (const role of ROLES.filter((one) => one !== 'gateway' && one !== 'agent')) 
   copyKey(place('gateway', 'keys/gateway.pub'), place(role, 'keys/gateway.pub'));
 }
 
-await loadOrCreateMasterKey(place('identity', 'keys/master.key'));
+await loadOrCreateMasterKeys(place('identity', 'keys/master.key'));
 for (const role of HOLD_MASTER_KEY) copyKey(place('identity', 'keys/master.key'), place(role, 'keys/master.key'));
 
 // libvirt's test driver boots nothing, yet a VM without disks names a kernel, and an agent looks for it.

@@ -4,7 +4,9 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 const NONCE_BYTES = 12; // NIST SP 800-38D, 8.2.1
 const TAG_BYTES = 16;
-const KEY_BYTES = 32;
+export const KEY_BYTES = 32;
+/** By so much a box is longer than what is in it. */
+export const BOX_OVERHEAD = NONCE_BYTES + TAG_BYTES;
 
 export function checkMasterKey(masterKey: Uint8Array): void {
   if (masterKey.length !== KEY_BYTES) throw new Error(`The master key has ${masterKey.length} bytes instead of ${KEY_BYTES}.`);

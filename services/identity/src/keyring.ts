@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose';
 import { newId } from '@novacron/core';
-import { checkMasterKey, openBox, sealBox } from '@novacron/secrets';
+import type { Secrets } from '@novacron/secrets';
 import type { Logger } from 'pino';
 import { putSigningKey, readSigningKeys, type StoredKey, type TokenAlgorithm } from './store/signing-keys.ts';
 import type { Database } from './store/database.ts';
@@ -31,7 +31,7 @@ export interface Keyring {
 
 interface KeyringOptions {
   db: Database;
-  masterKey: Buffer;
+  secrets: Secrets;
   now: () => Date;
   logger: Logger;
   tokenLifetimeMs: number;
@@ -58,8 +58,7 @@ interface Ring {
 }
 
 /** The signing keys, kept in memory; the first one is made when it is first needed, by one process alone. */
-export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs, algorithm = 'EdDSA' }: KeyringOptions): Keyring {
-  checkMasterKey(masterKey);
+export function createKeyring({ db, secrets, now, logger, tokenLifetimeMs, algorithm = 'EdDSA' }: KeyringOptions): Keyring {
   let ring: Ring | null = null;
   let reading: Promise<Ring> | null = null;
 
@@ -70,7 +69,8 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs, alg
     const kid = newId<string>();
     const { publicKey, privateKey } = await generateKeyPair(algorithm, { ...(algorithm === 'EdDSA' ? { crv: 'Ed25519' } : { modulusLength: 2048 }), extractable: true });
     const [publicJwk, privateJwk] = [await exportJWK(publicKey), await exportJWK(privateKey)];
-    const key = { kid, algorithm, publicJwk, privateJwk: sealBox(masterKey, kid, Buffer.from(JSON.stringify(privateJwk))) };
+    const { sealed, keyId } = secrets.seal(Buffer.from(JSON.stringify(privateJwk)), sealedFor(kid));
+    const key = { kid, algorithm, publicJwk, privateJwk: sealed, keyId };
     const at = now();
     await putSigningKey(db, key, { at, retireAt: new Date(at.getTime() + LEAD_MS), since: forgottenAt(), replaces });
   }
@@ -95,7 +95,7 @@ export function createKeyring({ db, masterKey, now, logger, tokenLifetimeMs, alg
     const { stored, kid, algorithm: alg } = keys.find((key) => now().getTime() < key.retiredAt) ?? newest;
     const known = opened.get(kid);
     if (known !== undefined) return known;
-    const key = { kid, algorithm: alg, key: await importKey(open(masterKey, stored), alg) };
+    const key = { kid, algorithm: alg, key: await importKey(open(secrets, stored), alg) };
     opened.set(kid, key);
     return key;
   }
@@ -148,9 +148,12 @@ async function importKey(jwk: JWK, algorithm: TokenAlgorithm): Promise<CryptoKey
   return key;
 }
 
-function open(masterKey: Buffer, { kid, privateJwk }: StoredKey): JWK {
+const sealedFor = (kid: string): string => `signing-key:${kid}`;
+
+function open(secrets: Secrets, { kid, privateJwk, keyId }: StoredKey): JWK {
   try {
-    return JSON.parse(openBox(masterKey, kid, privateJwk).toString('utf8')) as JWK; // authenticated: it is what we sealed
+    const opened = keyId === null ? secrets.openBare(privateJwk, kid) : secrets.open({ sealed: privateJwk, keyId }, sealedFor(kid));
+    return JSON.parse(opened.toString('utf8')) as JWK; // authenticated: it is what we sealed
   } catch (cause) {
     throw new Error('The master key does not open the signing key: is it the one that this database was made with?', { cause });
   }

@@ -17,6 +17,7 @@ import type { IdentityContext } from './graphql/context.ts';
 import { schema } from './graphql/schema.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoaders } from './loaders.ts';
+import { createQuotaWatch } from './quota-watch.ts';
 import { createPasswords } from './passwords.ts';
 import { createApiTokens } from './machines/api-tokens.ts';
 import { createServiceAccounts } from './machines/service-accounts.ts';
@@ -31,7 +32,7 @@ import { createSecondFactors } from './second-factor/second-factors.ts';
 import { createEndedSessions } from './sessions/ended-sessions.ts';
 import { startSessionKeeper } from './sessions/keeper.ts';
 import { createLastUse } from './sessions/last-use.ts';
-import type { Rounds } from './sessions/rounds.ts';
+import { startRounds, type Rounds } from './sessions/rounds.ts';
 import { createSessions } from './sessions/sessions.ts';
 import { createSettingsAdministration } from './settings/administration.ts';
 import { authenticatorOf, createSignIn } from './sign-in.ts';
@@ -74,21 +75,22 @@ export interface IdentityService {
   rotateSigningKey(): Promise<void>;
   /** The same, when the newest key is older than this or of another algorithm. */
   rotateSigningKeyOlderThan(ageMs: number): Promise<void>;
-  /** Begins the work that nobody asks for: mails go out, and Redis knows which sessions have ended. Idempotent. */
+  /** Begins the work that nobody asks for: mails go out, Redis knows which sessions have ended, and administrators hear of quotas that are nearly used up. Idempotent. */
   start(): void;
   /** `force`: as if the process had died. */
   close(options?: { force?: boolean }): Promise<void>;
 }
 
 const MINUTE_MS = 60_000;
+const QUOTAS_EVERY_MS = MINUTE_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /**
  * Identity: who there is, what they may do, and how they prove it. Needs a migrated database; connects at the first
- * question. Throws at once for a master key of the wrong length.
+ * question.
  */
 export function createIdentityService(options: IdentityOptions): IdentityService {
-  const { accessTokenLifetimeMs = 10 * MINUTE_MS, sessionLifetimeMs = 30 * DAY_MS, clock: now = () => new Date() } = options;
+  const { secrets, accessTokenLifetimeMs = 10 * MINUTE_MS, sessionLifetimeMs = 30 * DAY_MS, clock: now = () => new Date() } = options;
   const logger = options.logger ?? pino({ level: 'silent' });
   const db = openDatabase(options.databaseUrl);
   const redis = connectRedis(options.redis);
@@ -119,6 +121,7 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const sshKeys = createSshKeys({ db, now, logger });
   const lastUse = createLastUse({ db, redis, logger });
   let keeper: Rounds | null = null;
+  let quotaRounds: Rounds | null = null;
   const sessionsSince = () => new Date(now().getTime() - sessionLifetimeMs);
 
   const createContext = (request: RequestContext): IdentityContext => ({
@@ -152,11 +155,13 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     rotateSigningKeyOlderThan: (ageMs) => keyring.rotateOlderThan(ageMs),
     start() {
       keeper ??= startSessionKeeper({ redis, lastUse, ended: createEndedSessions({ db, redis, now, logger, tokenLifetimeMs: accessTokenLifetimeMs }) });
+      quotaRounds ??= startRounds(createQuotaWatch({ db, mailbox, now, logger }), QUOTAS_EVERY_MS);
       courier ??= startCourier({ db, secrets, redis: options.redis, ringer, mail, now, logger });
     },
     async close(how) {
       await courier?.close(how);
       await keeper?.close();
+      await quotaRounds?.close();
       redis.disconnect();
       await ringer.close();
       await db.$disconnect();

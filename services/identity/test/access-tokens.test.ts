@@ -1,10 +1,11 @@
-import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { base64url, decodeJwt, decodeProtectedHeader, exportSPKI, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose';
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { newId } from '@novacron/core';
+import { secretsOf } from '@novacron/secrets';
 import { createKeyring } from '../src/keyring.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
 import { login, startIdentity, type TestIdentity } from './identity.ts';
@@ -17,7 +18,7 @@ let viewer: Viewer;
 
 const authenticate = (token: string) => identity.service.authenticator.authenticate(token, null);
 const keyringOf = ({ masterKey, clock }: TestIdentity) =>
-  createKeyring({ db, masterKey, now: clock.now, logger: pino({ level: 'silent' }), tokenLifetimeMs: 600_000 });
+  createKeyring({ db, secrets: secretsOf(masterKey), now: clock.now, logger: pino({ level: 'silent' }), tokenLifetimeMs: 600_000 });
 
 beforeAll(async () => {
   identity = await startIdentity();
@@ -210,10 +211,28 @@ describe('the signing key', () => {
   });
 
   it('does not open with another master key', async () => {
-    const stranger = identity.another({ masterKey: randomBytes(32) });
+    const stranger = identity.another({ secrets: secretsOf(randomBytes(32)) });
     await expect(stranger.authenticator.jwks()).rejects.toThrow('master key');
-    expect(() => identity.another({ masterKey: randomBytes(16) })).toThrow('master key');
   });
+});
+
+it('opens a key that was sealed before keys had ids', async () => {
+  const old = await startIdentity();
+  try {
+    const [{ kid }] = (await old.service.authenticator.jwks()).keys as [{ kid: string }]; // the first one makes it
+    const [{ private_jwk: sealed, key_id: keyId }] = (await old.sql('SELECT private_jwk, key_id FROM identity.signing_keys')) as [{ private_jwk: Buffer<ArrayBuffer>; key_id: string }];
+    const plain = secretsOf(old.masterKey).open({ sealed, keyId }, `signing-key:${kid}`);
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', old.masterKey, nonce).setAAD(Buffer.from(kid));
+    const text = Buffer.concat([cipher.update(plain), cipher.final()]);
+    await old.sql('UPDATE identity.signing_keys SET private_jwk = $1, key_id = NULL', [Buffer.concat([nonce, cipher.getAuthTag(), text])]);
+    const another = old.another();
+    await another.bootstrap();
+    expect((await another.authenticator.jwks()).keys).toMatchObject([{ kid }]);
+    await login(old);
+  } finally {
+    await old.close();
+  }
 });
 
 describe('RS256', () => {

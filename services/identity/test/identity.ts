@@ -5,6 +5,7 @@ import type { NewEvent, RequestContext, Viewer } from '@novacron/contracts';
 import { DomainError, type ErrorRecord } from '@novacron/core';
 import { redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
+import { secretsOf } from '@novacron/secrets';
 import { migratedDatabase, startRedis, type TestRedis } from '@novacron/testkit';
 import { createIdentityService, type IdentityOptions, type IdentityService } from '../src/service.ts';
 
@@ -59,7 +60,7 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
   const pool = new pg.Pool({ connectionString: database.url, max: 2 });
   const services: IdentityService[] = [];
   const another = (more: Partial<IdentityOptions> = {}) => {
-    const service = createIdentityService({ databaseUrl: database.url, masterKey, redis: redisOptions(redis.url), clock: clock.now, bootstrap: ADMIN, ...options, ...more });
+    const service = createIdentityService({ databaseUrl: database.url, secrets: secretsOf(masterKey), redis: redisOptions(redis.url), clock: clock.now, bootstrap: ADMIN, ...options, ...more });
     services.push(service);
     return service;
   };

@@ -13,6 +13,8 @@ export interface StoredKey {
   publicJwk: JWK;
   /** Sealed. */
   privateJwk: Uint8Array<ArrayBuffer>;
+  /** Null: sealed as it was before keys had ids. */
+  keyId: string | null;
   createdAt: Date;
   /** It signs until then, which may be in the future; null: until another one comes. */
   retiredAt: Date | null;
@@ -24,17 +26,18 @@ export async function readSigningKeys(db: Database | Transaction, since: Date): 
     where: { OR: [{ retiredAt: null }, { retiredAt: { gt: since } }] },
     orderBy: [{ createdAt: 'asc' }, { kid: 'asc' }],
   });
-  return rows.map(({ kid, algorithm, publicJwk, privateJwk, createdAt, retiredAt }) => ({
+  return rows.map(({ kid, algorithm, publicJwk, privateJwk, keyId, createdAt, retiredAt }) => ({
     kid,
     algorithm: algorithm as TokenAlgorithm, // written below
     publicJwk: publicJwk as JWK, // written below, from a JWK
     privateJwk,
+    keyId,
     createdAt,
     retiredAt,
   }));
 }
 
-type NewKey = Pick<StoredKey, 'kid' | 'algorithm' | 'publicJwk' | 'privateJwk'>;
+type NewKey = Pick<StoredKey, 'kid' | 'algorithm' | 'publicJwk' | 'privateJwk' | 'keyId'>;
 
 interface Replacement {
   at: Date;
