@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent, type HostRecord } from '@novacron/agent';
+import { createAuditTrail } from '@novacron/audit';
 import type { Authenticator, ReceiveUpload } from '@novacron/contracts';
 import { migrate, SERVICE_ROLES, type ServiceRole } from '@novacron/database';
 import { openEventLog } from '@novacron/events';
@@ -24,6 +25,7 @@ import {
 } from '@novacron/transport';
 import type { Logger } from 'pino';
 import type { Role } from './arguments.ts';
+import { auditSubgraphs } from './audit.ts';
 import type { Environment } from './environment.ts';
 import { openServices, SUBGRAPHS, type Services } from './services.ts';
 
@@ -78,6 +80,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const wakeAgent: { look(): void } = { look: () => {} };
     const services = await openServices({ ...options, login, opened, isForced: () => force, onHostRegistered: () => wakeAgent.look() });
     const { vms, administrator } = services;
+    auditSubgraphs(services.subgraphs, { login, logger, opened });
 
     if (has('agent') && vms) {
       const showLife = await agentLife(options);
@@ -169,11 +172,14 @@ async function openGateway(
   const authenticator: Authenticator = identity ? identity.authenticator : remoteAuthenticator();
   const events = openEventLog({ databaseUrl: loginUrls(options)('gateway'), redis: redisOptions(redisUrl), logger });
   opened.defer(() => events.close());
+  const audit = createAuditTrail({ databaseUrl: loginUrls(options)('gateway'), service: 'gateway', logger });
+  opened.defer(() => audit.close());
   const gateway = await createGateway({
     supergraphFile: environment.gateway.supergraphFile ?? join(REPOSITORY, 'gateway/supergraph.graphql'),
     dataSources,
     authenticator,
     events,
+    audit,
     redis,
     uploads: uploads ? uploads.receive : remoteUploads(),
     logger,

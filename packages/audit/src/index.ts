@@ -6,5 +6,5 @@ export { redacted } from './redaction.ts';
 export { targetReader, type Target } from './target.ts';
 export { createAuditTrail, type AuditTrail, type AuditTrailOptions, type Begun } from './trail.ts';
 export { followLog } from './log.ts';
-export { openSeal, SEAL_CONTEXT, sealAudit } from './seal.ts';
+export { openSeal, SEAL_CONTEXT, sealAudit, startAuditSeal } from './seal.ts';
 export { verifyAudit, type Verdict } from './verification.ts';

@@ -1,3 +1,4 @@
+import { postgresPool } from '@novacron/database';
 import type { Secrets } from '@novacron/secrets';
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -56,4 +57,30 @@ async function faultSince(pool: pg.Pool, before: Place, head: Place): Promise<st
   }
   if (place.position !== head.position) return `everything after ${place.position} is missing`;
   return place.hash.equals(head.hash) ? null : 'the head is not that of the last entry';
+}
+
+export interface AuditSealOptions {
+  /** The owner's URL, or the one of identity's own role. */
+  databaseUrl: string;
+  secrets: Secrets;
+  logger: Logger;
+  /** Between two looks: half a minute. What is cut off the end within this time is not missed. */
+  intervalMs?: number;
+}
+
+/** Seals the audit log from time to time. Any number may do so. */
+export function startAuditSeal({ databaseUrl, secrets, logger, intervalMs = 30_000 }: AuditSealOptions): { close(): Promise<void> } {
+  const pool = postgresPool(databaseUrl, 'identity', 1);
+  const look = () => sealAudit({ pool, secrets, logger }).catch((error: unknown) => logger.warn({ err: error }, 'the audit log could not be sealed; trying again'));
+  let looking = look();
+  const timer = setInterval(() => {
+    looking = looking.then(look);
+  }, intervalMs);
+  return {
+    async close() {
+      clearInterval(timer);
+      await looking;
+      await pool.end();
+    },
+  };
 }
