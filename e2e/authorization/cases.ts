@@ -73,6 +73,8 @@ export interface Subject {
   cursor: string;
   /** A file that VMs may boot. */
   kernel: string;
+  /** Of the user. */
+  sessionId: string;
   /** Of a session that nobody uses. */
   refreshToken: string;
   /** Of a mailed link, where one was prepared. */
@@ -148,6 +150,9 @@ export const TENANT_ADMINS = row('ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'NOT_FOUN
 export const PLATFORM_ADMINS = row('ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN');
 /** Needs no token, but a bad one is refused before anything is looked at. */
 export const ANYONE = { ...EVERYONE, anonymous: 'ok' } as const;
+
+/** Where the gateway asks for the permission, in whatever tenant: who has no role holds it in none. */
+export const byScope = (expected: Expected<Actor>): Expected<Actor> => ({ ...expected, newcomer: 'FORBIDDEN' });
 
 /** Of entities. */
 export const ENTITY_MEMBERS = { anonymous: 'null', platformAdmin: 'ok', tenantAdmin: 'ok', operator: 'ok', viewer: 'ok', stranger: 'null' } as const;

@@ -3,7 +3,7 @@ import { ANYONE, ENTITY_MEMBERS, EVERYONE, lists, MEMBERS, MEMBERS_IN_LISTS, PLA
 export const ofUser = (fields: string): FieldCase => ({
   document: `query ($id: ID!) { user(id: $id) { field: ${fields} } }`,
   variables: ({ userId }) => ({ id: userId }),
-  expect: { platformAdmin: 'ok', tenantAdmin: 'ok', operator: 'FORBIDDEN', viewer: 'FORBIDDEN', stranger: 'null' },
+  expect: { platformAdmin: 'ok', tenantAdmin: 'ok', operator: 'FORBIDDEN', viewer: 'FORBIDDEN', auditor: 'ok', stranger: 'null' },
 });
 
 export const identity: Cases = {
@@ -13,7 +13,7 @@ export const identity: Cases = {
     'Query.users': {
       document: '{ users { edges { node { id email } } } }',
       shows: lists(({ userId }) => userId),
-      expect: row('ok', 'ok', 'nothing', 'nothing', 'nothing'),
+      expect: row('ok', 'ok', 'nothing', 'nothing', 'nothing', { auditor: 'ok' }),
     },
     'Query.tenant': { document: 'query ($id: ID!) { tenant(id: $id) { id quota { vms } } }', variables: ({ tenantId }) => ({ id: tenantId }), expect: MEMBERS },
     'Query.tenants': { document: '{ tenants { edges { node { id } } } }', shows: lists(({ tenantId }) => tenantId), expect: MEMBERS_IN_LISTS },

@@ -1,4 +1,4 @@
-import { CONTRIBUTED_MEMBERS, CONTRIBUTED_PLATFORM_ADMINS, ENTITY_MEMBERS, MEMBERS_IN_LISTS, ofHost, OPERATORS, reads, type Cases } from './cases.ts';
+import { byScope, CONTRIBUTED_MEMBERS, CONTRIBUTED_PLATFORM_ADMINS, ENTITY_MEMBERS, MEMBERS_IN_LISTS, ofHost, OPERATORS, reads, type Cases } from './cases.ts';
 
 export const migration: Cases = {
   roots: {
@@ -21,7 +21,7 @@ export const migration: Cases = {
       document: 'subscription ($id: ID!, $after: String) { migrationProgress(id: $id, after: $after) { id state } }',
       variables: ({ migrationId, cursor }) => ({ id: migrationId, after: cursor }),
       shows: ({ id }, { migrationId }) => id === migrationId,
-      expect: MEMBERS_IN_LISTS,
+      expect: byScope(MEMBERS_IN_LISTS),
     },
   },
   entities: {

@@ -1,4 +1,4 @@
-import { CONTRIBUTED_MEMBERS, ENTITY_MEMBERS, EVERYONE, OPERATORS, PLATFORM_ADMINS, reads, type Cases, type RootCase } from './cases.ts';
+import { byScope, CONTRIBUTED_MEMBERS, ENTITY_MEMBERS, EVERYONE, OPERATORS, PLATFORM_ADMINS, reads, type Cases, type RootCase } from './cases.ts';
 
 const CHANGED = '{ volume { id } operation { id } }';
 const verb = (field: string, prepare: NonNullable<RootCase['prepare']>, args = ''): RootCase => ({
@@ -25,7 +25,7 @@ export const storage: Cases = {
       document: 'mutation ($id: ID!) { deleteImage(id: $id) { image { id } operation { id } } }',
       variables: ({ imageId }) => ({ id: imageId }),
       prepare: async (fixtures) => ({ imageId: await fixtures.image() }),
-      expect: OPERATORS,
+      expect: byScope(OPERATORS),
     },
 
     ...reads('storagePool', 'storagePools', ({ poolId }) => poolId, [EVERYONE, EVERYONE]),

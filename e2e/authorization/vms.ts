@@ -1,17 +1,4 @@
-import {
-  CONTRIBUTED_MEMBERS,
-  CONTRIBUTED_PLATFORM_ADMINS,
-  ENTITY_MEMBERS,
-  EVERYONE,
-  MEMBERS_IN_LISTS,
-  ofHost,
-  OPERATORS,
-  PLATFORM_ADMINS,
-  reads,
-  type Cases,
-  type RootCase,
-  type Subject,
-} from './cases.ts';
+import { byScope, CONTRIBUTED_MEMBERS, CONTRIBUTED_PLATFORM_ADMINS, ENTITY_MEMBERS, EVERYONE, MEMBERS_IN_LISTS, ofHost, OPERATORS, PLATFORM_ADMINS, reads, type Cases, type RootCase, type Subject } from './cases.ts';
 
 const HOUR_MS = 60 * 60_000;
 
@@ -59,7 +46,7 @@ export const vms: Cases = {
     'Mutation.pauseVm': verb('pauseVm', { vm: 'RUNNING' }),
     'Mutation.resumeVm': verb('resumeVm', { vm: 'PAUSED' }),
     'Mutation.deleteVm': verb('deleteVm', { prepare: async (fixtures) => ({ vmId: (await fixtures.stoppedVm()).id }) }),
-    'Subscription.vmChanged': { document: 'subscription { vmChanged { vm { id } } }', shows: ({ vm }, { vmId }) => vm.id === vmId, expect: MEMBERS_IN_LISTS },
+    'Subscription.vmChanged': { document: 'subscription { vmChanged { vm { id } } }', shows: ({ vm }, { vmId }) => vm.id === vmId, expect: byScope(MEMBERS_IN_LISTS) },
   },
   entities: {
     Vm: { idOf: ({ vmId }) => vmId, fields: 'id name state', shows: ({ name }) => name !== null, expect: ENTITY_MEMBERS },
@@ -90,7 +77,7 @@ export const operations: Cases = {
     'Subscription.operationChanged': {
       document: 'subscription { operationChanged { id targetId } }',
       shows: ({ targetId }, { vmId }) => targetId === vmId,
-      expect: MEMBERS_IN_LISTS,
+      expect: byScope(MEMBERS_IN_LISTS),
     },
   },
   entities: {
@@ -111,7 +98,7 @@ export const monitoring: Cases = {
       document: 'subscription { vmMetrics(intervalMs: 1000) { vm { id } cpu } }',
       vm: 'RUNNING',
       shows: ({ vm }, { vmId }) => vm.id === vmId,
-      expect: MEMBERS_IN_LISTS,
+      expect: byScope(MEMBERS_IN_LISTS),
     },
     'Subscription.hostMetrics': {
       document: 'subscription { hostMetrics(intervalMs: 1000) { host { id } cpu } }',

@@ -8,8 +8,11 @@ export interface People {
   tenantAdmin: SignedIn;
   operator: SignedIn;
   viewer: SignedIn;
+  auditor: SignedIn;
   /** tenant_admin of globex: nothing of acme's is there for it. */
   stranger: SignedIn;
+  /** Has registered: it is in no tenant. */
+  newcomer: SignedIn;
 }
 
 export const ADMIN = { email: 'admin@novacron.test', password: 'correct horse battery' } as const;
@@ -27,11 +30,18 @@ export async function makePeople(graph: Graph): Promise<People> {
     await admin.run('mutation ($input: CreateUserInput!) { createUser(input: $input) { id } }', { input: { email, name, password: PASSWORD, tenantId, role } });
     return graph.login(email, PASSWORD);
   };
-  const [tenantAdmin, operator, viewer, stranger] = await Promise.all([
+  const newcomer = async (name: string): Promise<SignedIn> => {
+    const email = `${name}@novacron.test`;
+    await graph.run('mutation ($input: RegisterInput!) { register(input: $input) { accessToken } }', { input: { email, name, password: PASSWORD } });
+    return graph.login(email, PASSWORD);
+  };
+  const [tenantAdmin, operator, viewer, auditor, stranger, nadia] = await Promise.all([
     user('alice', 'tenant_admin', acme),
     user('otto', 'operator', acme),
     user('vera', 'viewer', acme),
+    user('audrey', 'auditor', acme),
     user('greta', 'tenant_admin', globex),
+    newcomer('nadia'),
   ]);
-  return { acme, globex, platformAdmin, tenantAdmin, operator, viewer, stranger };
+  return { acme, globex, platformAdmin, tenantAdmin, operator, viewer, auditor, stranger, newcomer: nadia };
 }
