@@ -105,8 +105,8 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const settings = createSettingsAdministration({ db, now, logger });
   let courier: Courier | null = null;
   const secondFactors = createSecondFactors({ db, secrets, mailbox, now, logger });
-  const admission = createAdmission({ db, accessTokens, secondFactors, sessionLifetimeMs, now, logger });
-  const signIn = createSignIn({ db, credentials: createCredentials({ db, passwords, logger }), accessTokens, admission, now, logger });
+  const admission = createAdmission({ db, accessTokens, secondFactors, mailbox, sessionLifetimeMs, now, logger });
+  const signIn = createSignIn({ db, credentials: createCredentials({ db, passwords, now, logger }), accessTokens, admission, now, logger });
   const registration = createRegistration({ db, passwords, mailbox, admission, now, logger });
   const verification = createVerification({ db, mailbox, now, logger });
   const recovery = createRecovery({ db, passwords, mailbox, admission, now, logger });

@@ -70,10 +70,10 @@ it('tells a stop with force from one without', async () => {
 });
 
 it('knows where a VM can be moved from', async () => {
-  const from: readonly VmState[] = Object.values(MIGRATES_FROM).flat();
+  const from = new Set<VmState>(Object.values(MIGRATES_FROM).flat());
   for (const state of VM_STATES.filter((one) => one !== 'DELETED')) {
     await put(state);
-    expect(await verdict(operator, 'migrate'), state).toMatchObject({ allowed: from.includes(state) });
+    expect([state, (await verdict(operator, 'migrate'))['allowed']]).toEqual([state, from.has(state)]);
   }
 });
 
