@@ -1,10 +1,11 @@
 import { eventually } from '@novacron/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Graph, Loose } from './kit/client.ts';
+import { tokenOfAge } from './kit/actors.ts';
+import type { Graph, Loose, SignedIn } from './kit/client.ts';
 import { registerHost } from './kit/embedded.ts';
 import { startFleet, PARTS, type Fleet } from './kit/fleet.ts';
 import { Follower } from './kit/follower.ts';
-import { makePeople, type People } from './kit/people.ts';
+import { ADMIN, makePeople, type People } from './kit/people.ts';
 import { descendants, isAlive } from './kit/process.ts';
 import { createVm, haveVm, Operation, vmInput, type Vm } from './kit/vm.ts';
 
@@ -24,6 +25,9 @@ beforeAll(async () => {
   vm = await haveVm(me, fleet.guest);
 }, 90_000);
 afterAll(() => fleet?.close());
+
+/** Whoever asks does so with a new token from now on. */
+const signInAgain = async (): Promise<void> => void Object.assign(people.operator, await fleet.graph.login(people.operator.email, 'a password for tests'));
 
 /** Sends until it is answered, as a client with an idempotency key may. */
 const insist = (document: string, variables: object): Promise<Loose> =>
@@ -133,6 +137,7 @@ describe('Redis', () => {
     ['killed', () => {}],
     ['killed, and its data gone', () => fleet.redis.wipe()],
   ])('%s: mutations are accepted meanwhile, and all of them are done', async (_what, meanwhile) => {
+    await signInAgain(); // while Redis is away, tokens of the last minute are taken
     await followed(async () => {
       fleet.redis.kill();
       meanwhile();
@@ -145,7 +150,34 @@ describe('Redis', () => {
     });
   });
 
+  it.each([
+    ['killed', () => {}],
+    ['killed, and its data gone', () => fleet.redis.wipe()],
+  ])('%s: old tokens have to wait, and what has ended stays ended', async (_what, meanwhile) => {
+    const old = fleet.graph.as({ token: await tokenOfAge(fleet, 2 * 60_000) });
+    expect((await old.run('{ me { email } }'))['me'].email).toBe(ADMIN.email);
+    const [before, lost, kept] = await Promise.all(['before', 'lost', 'kept'].map(() => fleet.graph.login(people.viewer.email, 'a password for tests')));
+    const graphOf = (someone: SignedIn | undefined) => fleet.graph.as(someone ?? null);
+    const sessionOf = async (someone: SignedIn | undefined) => (await graphOf(someone).run('{ me { sessions { id current } } }'))['me'].sessions.find(({ current }: Loose) => current).id;
+    const lostSession = await sessionOf(lost);
+    await graphOf(before).run('mutation { logout }');
+    const subscription = await graphOf(lost).subscribe('subscription { vmChanged { cursor } }');
+    fleet.redis.kill();
+    expect((await old.refused('{ me { email } }')).extensions).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect((await graphOf(kept).run('mutation ($id: ID!) { revokeSession(id: $id) }', { id: lostSession }))['revokeSession']).toBe(true);
+    expect(await subscription.code()).toBe(4403);
+    await subscription.close();
+    const codeFor = async (someone: SignedIn | undefined) => (await graphOf(someone).ask('{ me { email } }')).errors[0]?.extensions.code;
+    expect(await codeFor(lost)).toBe('UNAUTHENTICATED');
+    expect(await codeFor(before)).toBe('UNAUTHENTICATED');
+    meanwhile();
+    await fleet.redis.restart();
+    expect((await eventually('the old token to be taken again', async () => (await old.ask('{ me { email } }')).data))['me'].email).toBe(ADMIN.email);
+    expect([await codeFor(before), await codeFor(lost), await codeFor(kept)]).toEqual(['UNAUTHENTICATED', 'UNAUTHENTICATED', undefined]);
+  });
+
   it('tells what is measured again when it is back', async () => {
+    await signInAgain();
     const subscription = await me.subscribe('subscription { vmMetrics(intervalMs: 1000) { at cpu } }');
     await eventually('a sample', () => subscription.messages.length > 0);
     fleet.redis.kill();

@@ -4,10 +4,11 @@ import { identity } from './identity.ts';
 import { migration } from './migration.ts';
 import { network } from './network.ts';
 import { secondFactor } from './second-factor.ts';
+import { sessions } from './sessions.ts';
 import { storage } from './storage.ts';
 import { monitoring, operations, vms } from './vms.ts';
 
-const SUBGRAPHS: Record<string, Cases> = { accounts, identity, secondFactor, vms, storage, network, migration, operations, monitoring };
+const SUBGRAPHS: Record<string, Cases> = { accounts, identity, secondFactor, sessions, vms, storage, network, migration, operations, monitoring };
 
 export const ROOT_CASES: Record<string, RootCase> = Object.assign({}, ...Object.values(SUBGRAPHS).map(({ roots }) => roots));
 

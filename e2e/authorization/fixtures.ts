@@ -85,6 +85,7 @@ export class Fixtures {
       volumeId: volume.id,
       attachedVolumeId: attached.id,
       kernel: system.guest.kernel,
+      sessionId: await this.session(),
       refreshToken: await this.refreshToken(),
       mailToken: '',
       credentials: ADMIN,
@@ -118,6 +119,12 @@ export class Fixtures {
   network = async (): Promise<string> => (await createNetwork(this.admin, { name: newName(), tenantId: this.people.acme }))['id'];
   securityGroup = (): Promise<string> => createGroup(this.admin, { name: newName(), tenantId: this.people.acme });
   volume = (): Promise<Volume> => haveVolume(this.admin, { name: newName(), tenantId: this.people.acme, poolId: this.#poolId });
+  /** Of the user that the cases are about. */
+  session = async (): Promise<string> => {
+    const user = this.system.graph.as(await this.system.graph.login('bob@novacron.test', 'a password for tests'));
+    const { me } = await user.run('{ me { sessions { id current } } }');
+    return me.sessions.find(({ current }: Loose) => current).id;
+  };
   refreshToken = async (): Promise<string> => (await this.system.graph.login(ADMIN.email, ADMIN.password)).refreshToken;
 
   /** Of a link that was mailed to somebody who has just registered. */

@@ -36,6 +36,9 @@ export interface Fleet {
   readonly guest: Guest;
   readonly host: TestHost;
   readonly redisUrl: string;
+  /** The owner's. */
+  readonly databaseUrl: string;
+  readonly masterKeyFile: string;
   part(name: Part): Started;
   /** Starts a part, again where it was before; ready when this resolves. */
   start(name: Part): Promise<Started>;
@@ -76,6 +79,7 @@ export async function startFleet(variables: (part: Part) => Record<string, strin
     mkdirSync(subgraphKeys);
     cpSync(join(gatewayKeys, 'gateway.pub'), join(subgraphKeys, 'gateway.pub'));
 
+    const masterKeyFile = join(dir, 'master.key');
     const parts = new Map<Part, Started>();
     const ports = new Map<Part, string>();
     const urlOf = (part: Part) => `http://127.0.0.1:${ports.get(part) ?? '1'}`;
@@ -88,7 +92,7 @@ export async function startFleet(variables: (part: Part) => Record<string, strin
       NOVACRON_ADMIN_EMAIL: ADMIN.email,
       NOVACRON_ADMIN_PASSWORD: ADMIN.password,
       ...NO_LIMITS,
-      NOVACRON_MASTER_KEY_FILE: join(dir, 'master.key'),
+      NOVACRON_MASTER_KEY_FILE: masterKeyFile,
       NOVACRON_INTERNAL_KEY_DIR: name === 'gateway' ? gatewayKeys : subgraphKeys,
       NOVACRON_IDENTITY_URL: urlOf('identity'),
       NOVACRON_VMS_URL: urlOf('core'),
@@ -131,6 +135,8 @@ export async function startFleet(variables: (part: Part) => Record<string, strin
       guest: testGuest,
       host,
       redisUrl: redis.url,
+      databaseUrl: postgres.url,
+      masterKeyFile,
       part,
       start,
       kill: async (name) => void (await part(name).end('SIGKILL')),
