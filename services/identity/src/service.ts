@@ -34,6 +34,7 @@ import { startSessionKeeper } from './sessions/keeper.ts';
 import { createLastUse } from './sessions/last-use.ts';
 import { startRounds, type Rounds } from './sessions/rounds.ts';
 import { createSessions } from './sessions/sessions.ts';
+import { createSecurityOverview } from './security/overview.ts';
 import { createSettingsAdministration } from './settings/administration.ts';
 import { authenticatorOf, createSignIn } from './sign-in.ts';
 import { openDatabase } from './store/database.ts';
@@ -103,6 +104,7 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const mailbox = createMailbox({ secrets, ring });
   const postOffice = createPostOffice({ db, configured: mail.smtpUrl !== null, ring, now, logger });
   const settings = createSettingsAdministration({ db, now, logger });
+  const security = createSecurityOverview({ db, now });
   let courier: Courier | null = null;
   const secondFactors = createSecondFactors({ db, secrets, mailbox, now, logger });
   const admission = createAdmission({ db, accessTokens, secondFactors, mailbox, sessionLifetimeMs, now, logger });
@@ -144,6 +146,7 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     mailbox,
     postOffice,
     settings,
+    security,
     loaders: createLoaders(db, sessionsSince, lastUse),
   });
 

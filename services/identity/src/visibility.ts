@@ -77,17 +77,17 @@ export function requireAdministers({ user, viewer }: UserView, permission: Permi
   if (!administers || !can(viewer, permission)) throw new DomainError('FORBIDDEN', `You need the permission ${permission} in every tenant of this user for this.`);
 }
 
-/**
- * Sessions belong to the account, not to one of its tenants: shown to itself and to whom administers every tenant
- * that the account is in; else FORBIDDEN.
- */
-export function requireSeesSessions(view: UserView): void {
+/** Sessions belong to the account, not to one of its tenants: shown to itself and to whom administers every tenant that the account is in. */
+export function seesSessions(view: UserView): boolean {
   const { user, viewer } = view;
   const administers =
     tenantsWith(viewer, 'user:read') === 'all' ||
     (user.roles.length > 0 &&
       user.roles.every((held) => held.role !== 'platform_admin' && can(viewer, 'user:read', held.tenantId)));
-  if (!isSignedInSelf(view) && !administers) {
-    throw new DomainError('FORBIDDEN', 'You need the permission user:read in every tenant of this user for this.');
-  }
+  return isSignedInSelf(view) || administers;
+}
+
+/** FORBIDDEN to whom they are not shown. */
+export function requireSeesSessions(view: UserView): void {
+  if (!seesSessions(view)) throw new DomainError('FORBIDDEN', 'You need the permission user:read in every tenant of this user for this.');
 }

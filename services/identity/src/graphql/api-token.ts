@@ -5,7 +5,7 @@ import { builder } from './context.ts';
 import { Tenant } from './tenant.ts';
 import { User } from './user.ts';
 
-const ApiToken = builder.objectRef<ApiTokenRecord>('ApiToken').implement({
+export const ApiToken = builder.objectRef<ApiTokenRecord>('ApiToken').implement({
   description: 'What a program proves itself with: it stands for its user, and may do of what that user may only what its scopes say.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its id.' }),

@@ -16,6 +16,7 @@ import type { People } from '../people/people.ts';
 import type { Profile } from '../people/profile.ts';
 import type { SecondFactors } from '../second-factor/second-factors.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { SecurityOverview } from '../security/overview.ts';
 import type { SettingsAdministration } from '../settings/administration.ts';
 import type { SignIn } from '../sign-in.ts';
 import type { Database } from '../store/database.ts';
@@ -40,6 +41,7 @@ export interface IdentityContext extends RequestContext {
   mailbox: Mailbox;
   postOffice: PostOffice;
   settings: SettingsAdministration;
+  security: SecurityOverview;
   loaders: Loaders;
 }
 

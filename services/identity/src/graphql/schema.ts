@@ -8,6 +8,7 @@ import './members.ts';
 import './people.ts';
 import './profile.ts';
 import './second-factor.ts';
+import './security.ts';
 import './service-account.ts';
 import './session.ts';
 import './settings.ts';
