@@ -2,11 +2,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { DomainError, type SessionId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { AccessTokens } from './access-tokens.ts';
+import { accountKeyOf, fingerprintOf } from './accounts/devices.ts';
+import type { Mailbox } from './mail/mailbox.ts';
 import type { SecondFactors } from './second-factor/second-factors.ts';
 import { readSetting } from './settings/settings.ts';
 import type { Database } from './store/database.ts';
 import { userRecord, type USER_COLUMNS } from './store/records.ts';
 import { openSession, type Origin } from './store/sessions.ts';
+import { recordAttempt, rememberDevice } from './store/sign-in-attempts.ts';
 import type { UserRecord, UserView } from './visibility.ts';
 
 /** The password was right, and something is owed: nothing else is told. */
@@ -45,6 +48,7 @@ interface AdmissionOptions {
   db: Database;
   accessTokens: AccessTokens;
   secondFactors: SecondFactors;
+  mailbox: Mailbox;
   sessionLifetimeMs: number;
   now: () => Date;
   logger: Logger;
@@ -53,10 +57,22 @@ interface AdmissionOptions {
 const REFRESH_TOKEN_BYTES = 32;
 const DEVICE_MAX_LENGTH = 255;
 
-export function createAdmission({ db, accessTokens, secondFactors, sessionLifetimeMs, now, logger }: AdmissionOptions): Admission {
+export function createAdmission({ db, accessTokens, secondFactors, mailbox, sessionLifetimeMs, now, logger }: AdmissionOptions): Admission {
   async function issue(user: UserRecord, sessionId: SessionId, refreshToken: string): Promise<SignedIn> {
     const { token, expiresAt } = await accessTokens.issue({ userId: user.id, sessionId });
     return { accessToken: token, refreshToken, expiresAt, view: { user, viewer: { userId: user.id, sessionId, roles: user.roles } } };
+  }
+
+  /** A wrong code is remembered like a wrong password. */
+  async function checkCode(user: UserRecord, code: string | null, attempt: { userId: UserId; account: Buffer<ArrayBuffer>; origin: Origin }) {
+    const record = (outcome: 'wrong_code' | 'locked') => recordAttempt(db, { ...attempt, outcome, known: false, at: now() });
+    const shown = await secondFactors.check(user.id, code, attempt.origin).catch(async (error: unknown) => {
+      if (error instanceof DomainError && error.code === 'RATE_LIMITED') await record('locked');
+      throw error;
+    });
+    if (shown !== 'wrong') return shown;
+    await record('wrong_code');
+    throw new DomainError('UNAUTHENTICATED', 'The code is wrong, or was used before.', { field: 'code' });
   }
 
   return {
@@ -64,12 +80,19 @@ export function createAdmission({ db, accessTokens, secondFactors, sessionLifeti
     async admit({ user, emailClaimed, code }, from, requestId) {
       const origin = tidy(from);
       if (!emailClaimed && (await readSetting(db, 'signIn.verifiedOnly'))) return { owed: 'verification' };
-      const shown = await secondFactors.check(user.id, code?.trim() || null, origin);
+      const attempt = { userId: user.id, account: accountKeyOf(user.email), origin };
+      const shown = await checkCode(user, code?.trim() || null, attempt);
       if (shown === 'owed') return { owed: 'second_factor' };
-      if (shown === 'wrong') throw new DomainError('UNAUTHENTICATED', 'The code is wrong, or was used before.', { field: 'code' });
+      const at = now();
       const { token, tokenHash } = newRefreshToken();
-      const session = { userId: user.id, tokenHash, origin, secondFactor: shown === 'right', at: now(), lifetimeMs: sessionLifetimeMs };
-      const sessionId = await openSession(db, session);
+      const sessionId = await db.$transaction(async (tx) => {
+        const id = await openSession(tx, { userId: user.id, tokenHash, origin, secondFactor: shown === 'right', at, lifetimeMs: sessionLifetimeMs });
+        const seen = await rememberDevice(tx, user.id, fingerprintOf(origin), at);
+        await recordAttempt(tx, { ...attempt, outcome: 'succeeded', known: seen === 'known', at });
+        // to nobody who might be a stranger
+        if (seen === 'new' && emailClaimed) await mailbox.post(tx, { kind: 'new_device', recipient: user.email, userId: user.id, content: { name: user.name, ...origin, at } }, at);
+        return id;
+      });
       logger.info({ requestId, userId: user.id, sessionId, address: origin.address }, 'signed in');
       return issue(user, sessionId, token);
     },

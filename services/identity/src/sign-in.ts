@@ -4,11 +4,13 @@ import type { Logger } from 'pino';
 import type { AccessTokens } from './access-tokens.ts';
 import type { Asker } from './accounts.ts';
 import type { Credentials } from './accounts/credentials.ts';
+import { accountKeyOf } from './accounts/devices.ts';
 import { hashOfRefreshToken, newRefreshToken, tidy, type Admission, type Owed, type SignedIn } from './admission.ts';
 import { findViewer } from './directory.ts';
 import type { Keyring } from './keyring.ts';
 import { isApiToken, type ApiTokens } from './machines/api-tokens.ts';
 import { endSession, rotateRefreshToken, type Origin } from './store/sessions.ts';
+import { recordAttempt } from './store/sign-in-attempts.ts';
 import { userRecord, USER_COLUMNS } from './store/records.ts';
 import type { Database } from './store/database.ts';
 
@@ -48,6 +50,7 @@ export function createSignIn({ db, credentials, accessTokens, admission, now, lo
       if (rotation.outcome === 'reused') {
         const { userId, sessionId } = rotation;
         logger.warn({ requestId, userId, sessionId, address: origin.address }, 'session revoked: a refresh token came back');
+        await recordAttempt(db, { userId, account: accountKeyOf(userId), outcome: 'token_reused', origin: tidy(origin), known: false, at: now() });
       }
       if (rotation.outcome !== 'rotated') {
         throw new DomainError('UNAUTHENTICATED', 'The refresh token is unknown, used or expired: sign in again.');

@@ -24,6 +24,7 @@ it('checks two passwords for whatever is typed, so that the time tells nothing',
   const credentials = createCredentials({
     db,
     passwords: { ...passwords, inTurn: (hashes, work) => passwords.inTurn(hashes, (hashing) => work({ ...hashing, verify: watched(hashing.verify) })) },
+    now: identity.clock.now,
     logger: pino({ level: 'silent' }),
   });
   for (const login of [ADMIN.email, 'nobody@example.org', 'no address', 'nobody']) {

@@ -11,6 +11,7 @@ import type { Database, Transaction } from '../store/database.ts';
 import { countMailTokens, endMailTokens, issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
 import { userRecord, USER_COLUMNS } from '../store/records.ts';
 import type { Origin } from '../store/sessions.ts';
+import { forgetDevices } from '../store/sign-in-attempts.ts';
 import { MAILS } from './verification.ts';
 
 /** For who has forgotten its password. */
@@ -79,6 +80,7 @@ export function createRecovery({ db, passwords, mailbox, admission, now, logger 
         if ((await lockAccount(tx, userId)) === null) throw new DomainError('INVALID_STATE', 'This account can not be signed in to any more.');
         await claimAddress(tx, { userId, email });
         await mailbox.post(tx, { kind: 'password_changed', recipient: email, userId, content: { name, address: origin.address, at } }, at);
+        await forgetDevices(tx, userId);
         await putPassword(tx, { userId, passwordHash }, at);
       });
       logger.info({ requestId, userId, address: origin.address }, 'password reset');

@@ -12,19 +12,19 @@ export interface Origin {
 }
 
 /** Begins a session with its first refresh token, and forgets those of the user that are past their lifetime. */
-export const openSession = (
-  db: Database,
+export async function openSession(
+  tx: Transaction,
   session: { userId: UserId; tokenHash: Buffer<ArrayBuffer>; origin: Origin; secondFactor: boolean; at: Date; lifetimeMs: number },
-): Promise<SessionId> =>
-  db.$transaction(async (tx) => {
-    const { userId, tokenHash, origin, secondFactor, at, lifetimeMs } = session;
-    const id = newId<SessionId>();
-    await tx.session.deleteMany({ where: { userId, createdAt: { lte: new Date(at.getTime() - lifetimeMs) } } });
-    await tx.session.create({ data: { id, userId, createdAt: at, lastUsedAt: at, secondFactor, ...origin } });
-    const expiresAt = new Date(at.getTime() + lifetimeMs);
-    await tx.refreshToken.create({ data: { id: newId(), sessionId: id, tokenHash, createdAt: at, expiresAt } });
-    return id;
-  });
+): Promise<SessionId> {
+  const { userId, tokenHash, origin, secondFactor, at, lifetimeMs } = session;
+  const id = newId<SessionId>();
+  await tx.session.deleteMany({ where: { userId, createdAt: { lte: new Date(at.getTime() - lifetimeMs) } } });
+  await tx.session.create({ data: { id, userId, createdAt: at, lastUsedAt: at, secondFactor, ...origin } });
+  await tx.user.update({ where: { id: userId }, data: { lastLoginAt: at } });
+  const expiresAt = new Date(at.getTime() + lifetimeMs);
+  await tx.refreshToken.create({ data: { id: newId(), sessionId: id, tokenHash, createdAt: at, expiresAt } });
+  return id;
+}
 
 export type Rotation =
   | { outcome: 'rotated'; sessionId: SessionId; userId: UserId }
