@@ -13,6 +13,8 @@ let server: ImageServer;
 let imageId: string;
 const hostIds: string[] = [];
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEkFqPpmQDRbVsFmYq0vPfpYqmJ4yDhZ7Kq0bX3cQqkK alice@example';
+/** Another one, which she has told NovaCron of before. */
+const KEPT_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFkFqPpmQDRbVsFmYq0vPfpYqmJ4yDhZ7Kq0bX3cQqkK alice@laptop';
 
 beforeAll(async () => {
   image = await bootImage();
@@ -87,15 +89,16 @@ it('an image that volumes stand on is not deleted', async () => {
 });
 
 it('a guest boots from its clone, and does what its seed says', async () => {
+  const { addSshKey: kept } = await alice.run('mutation ($input: AddSshKeyInput!) { addSshKey(input: $input) { id publicKey } }', { input: { publicKey: KEPT_KEY } });
   const { vm, operation } = await createVm('seeded', {
     start: true,
-    cloudInit: { hostname: 'told-by-seed', sshKeys: [KEY], userData: '#!/bin/sh\necho "äöü $(cat /proc/sys/kernel/hostname)" >/run/told\n' },
+    cloudInit: { hostname: 'told-by-seed', sshKeys: [KEY], sshKeyIds: [kept.id], userData: '#!/bin/sh\necho "äöü $(cat /proc/sys/kernel/hostname)" >/run/told\n' },
   });
   expect(await ended(operation['id'])).toMatchObject({ state: 'SUCCEEDED', error: null });
   const domain = `nc-${vm['id']}`;
   await guestReady(second(), domain);
   expect(await guestExec(second(), domain, 'hostname')).toBe('told-by-seed');
-  expect(await guestExec(second(), domain, 'cat /root/.ssh/authorized_keys')).toBe(KEY);
+  expect(await guestExec(second(), domain, 'cat /root/.ssh/authorized_keys')).toBe(`${KEY}\n${kept.publicKey}`);
   expect(await eventually('the user data to have run', () => guestExec(second(), domain, 'cat /run/told'))).toBe('äöü told-by-seed');
   expect(await second().virsh('vol-list', '--pool', 'nc-local')).toContain(`${vm['id']}-seed.iso`);
 }, 120_000);

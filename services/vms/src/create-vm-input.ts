@@ -1,8 +1,15 @@
-import { checkCloudInit, requirePermission, tenantFor, type CloudInit, type CloudInitInput, type Viewer } from '@novacron/contracts';
+import { checkCloudInit, CLOUD_INIT_LIMITS, requirePermission, tenantFor, type CloudInit, type CloudInitInput, type Viewer } from '@novacron/contracts';
 import { checkName, DomainError, parseId, type TenantId } from '@novacron/core';
 import { STRATEGIES, type PlacementRequest, type Strategy } from '@novacron/placement';
 import { checkBootPath, type KernelBoot } from './boot-files.ts';
+import type { KeyWishes } from './neighbours.ts';
 import { checkCmdline, checkLabel, checkMemory, checkTags, checkVcpus } from './rules.ts';
+
+/** SSH keys that identity keeps for whoever asks, beside those that are sent. */
+interface KeptKeysInput {
+  sshKeyIds?: readonly string[] | null | undefined;
+  withMySshKeys?: boolean | null | undefined;
+}
 
 /** What a client may send; see CreateVmInput in the schema. */
 export interface CreateVmInput {
@@ -13,7 +20,7 @@ export interface CreateVmInput {
   bootDiskSize?: number | null | undefined;
   volumes?: readonly string[] | null | undefined;
   networks?: readonly string[] | null | undefined;
-  cloudInit?: CloudInitInput | null | undefined;
+  cloudInit?: (CloudInitInput & KeptKeysInput) | null | undefined;
   kernel?: { kernel: string; initrd?: string | null | undefined; cmdline?: string | null | undefined } | null | undefined;
   tags?: readonly string[] | null | undefined;
   placement?:
@@ -44,6 +51,8 @@ export interface CheckedInput {
   /** null: the tenant's default. */
   networks: string[] | null;
   cloudInit: CloudInit | null;
+  /** undefined: it is given none of those. */
+  keptKeys: KeyWishes | undefined;
   start: boolean;
   tenantId: TenantId;
   placement: PlacementRequest;
@@ -105,6 +114,13 @@ function checkDisks({ imageId, bootDiskSize, volumes }: CreateVmInput): Pick<Che
   return { imageId: imageId == null ? null : parseId(imageId, 'image', 'imageId'), bootDiskSize: bootDiskSize ?? null, volumes: ids };
 }
 
+function checkSeed(input: CreateVmInput['cloudInit'], name: string): Pick<CheckedInput, 'cloudInit' | 'keptKeys'> {
+  if (input == null) return { cloudInit: null, keptKeys: undefined };
+  const { sshKeyIds, withMySshKeys } = input;
+  const ids = sshKeyIds == null || sshKeyIds.length === 0 ? undefined : idsOf(sshKeyIds, 'SSH key', 'cloudInit.sshKeyIds', CLOUD_INIT_LIMITS.sshKeys);
+  return { cloudInit: checkCloudInit({ ...input, hostname: input.hostname ?? name }), keptKeys: withMySshKeys ? null : ids };
+}
+
 /** What was sent, checked and completed. BAD_USER_INPUT with the field at fault. */
 export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories: readonly string[]): CheckedInput {
   const tenantId = tenantFor(viewer, input.tenantId, 'VM');
@@ -120,7 +136,7 @@ export function checkInput(viewer: Viewer, input: CreateVmInput, bootDirectories
     kernel: checkBoot(input, bootDirectories),
     ...checkDisks(input),
     networks: input.networks == null ? null : idsOf(input.networks, 'network', 'networks', MOST.networks),
-    cloudInit: input.cloudInit == null ? null : checkCloudInit({ ...input.cloudInit, hostname: input.cloudInit.hostname ?? name }),
+    ...checkSeed(input.cloudInit, name),
     start: input.start ?? true,
     tenantId,
     placement: checkPlacement(input, vcpus, memory),

@@ -1,5 +1,5 @@
-import { requireViewer, SEED_BYTES, type CloudInit, type RequestContext, type Viewer } from '@novacron/contracts';
-import { DomainError, newId, type HostId, type OperationId, type VmId } from '@novacron/core';
+import { checkCloudInit, requireViewer, SEED_BYTES, type CloudInit, type RequestContext, type Viewer } from '@novacron/contracts';
+import { DomainError, newId, type HostId, type OperationId, type UserId, type VmId } from '@novacron/core';
 import { inTransaction, orTaken } from '@novacron/database';
 import { chargeQuota, firstResult, operationOf, submit } from '@novacron/operations';
 import { nearestMiss, place, type Decision, type PlacementRequest } from '@novacron/placement';
@@ -7,7 +7,7 @@ import type { Accepted } from './change-vm.ts';
 import { checkInput, type CheckedInput, type CreateVmInput } from './create-vm-input.ts';
 import type { Database, Tx } from './database.ts';
 import { Prisma } from './generated/prisma/client.ts';
-import { chargeDisks, holdDisks, holdNics, hostsForDisks, hostsForNics, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
+import { chargeDisks, holdDisks, holdNics, hostsForDisks, hostsForNics, sshKeysOf, type DiskWishes, type HostReasons, type NicWishes, type SealedSeed } from './neighbours.ts';
 import { planCreate } from './operations/create.ts';
 import { claimHost } from './store/host-claims.ts';
 import { hostFacts, type PlaceableHost } from './store/host-facts.ts';
@@ -42,6 +42,13 @@ async function requireNamed(sql: Database | Tx, { tenantId, placement }: Checked
   if (missing < 0) return;
   const field = missing < affinity.length ? 'placement.affinity' : 'placement.antiAffinity';
   throw new DomainError('NOT_FOUND', 'The tenant has no VM with this id.', { field });
+}
+
+/** What cloud-init is told, with the keys that identity keeps for whoever asks. NOT_FOUND, BAD_USER_INPUT. */
+async function withKeptKeys(tx: Tx, userId: UserId, { cloudInit, keptKeys }: CheckedInput): Promise<CloudInit | null> {
+  if (cloudInit === null || keptKeys === undefined) return cloudInit;
+  const sshKeys = [...new Set([...cloudInit.sshKeys, ...(await sshKeysOf(tx, userId, keptKeys))])];
+  return checkCloudInit({ ...cloudInit, sshKeys }); // together they may be too many
 }
 
 /** Someone else has taken the room that a decision was about: it must be made anew. */
@@ -102,7 +109,8 @@ export async function createVm(
     const first = await firstResult(tx, context, 'createVm', input.idempotencyKey, checked, result);
     if (first) return { ...first, vm: null, bell: null };
     await requireNamed(tx, checked);
-    const seed = checked.cloudInit && { ...sealSeed(result.vmId, checked.cloudInit), size: SEED_BYTES };
+    const cloudInit = await withKeptKeys(tx, viewer.userId, checked);
+    const seed = cloudInit && { ...sealSeed(result.vmId, cloudInit), size: SEED_BYTES };
     const [disks, nics] = [diskWishes(checked, seed), nicWishes(checked)];
     const { decision, host } = await choosePlace(tx, checked.placement, disks, nics);
     const placement: StoredPlacement = { ...decision, decidedAt: new Date().toISOString() };

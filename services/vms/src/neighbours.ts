@@ -1,9 +1,9 @@
 import type { DiskDevice, NicDevice } from '@novacron/contracts';
-import type { HostId, OperationId, TenantId, VmId } from '@novacron/core';
+import type { HostId, OperationId, TenantId, UserId, VmId } from '@novacron/core';
 import { callDoor, passDoor, readDoor, type Sql } from '@novacron/operations';
 
 /*
- * What vms asks of storage and network in its own transactions: the doors of prisma/storage and prisma/network.
+ * What vms asks of storage, network and identity in its own transactions: the doors of prisma/storage, prisma/network and prisma/identity.
  */
 
 /** The disks of a new VM. */
@@ -72,3 +72,9 @@ export const chargeDisks = (sql: Sql, vmId: VmId): Promise<void> => passDoor(sql
 /** Makes the rows of the interfaces, and reserves their addresses. NO_CAPACITY when a network is full. */
 export const holdNics = async (sql: Sql, vm: NewVm, wishes: NicWishes): Promise<NicDevice[]> =>
   wishes.networks?.length === 0 ? [] : callDoor(sql, 'network.hold_nics($1::jsonb)', JSON.stringify({ ...vm, ...wishes }));
+
+/** Which of the SSH keys that identity keeps for a user its guest is given; null: all of them. */
+export type KeyWishes = readonly string[] | null;
+
+/** Lines of authorized_keys. NOT_FOUND (cloudInit.sshKeyIds); BAD_USER_INPUT (cloudInit.withMySshKeys) for all of none. */
+export const sshKeysOf = (sql: Sql, userId: UserId, ids: KeyWishes): Promise<string[]> => callDoor(sql, 'identity.ssh_keys_of($1::jsonb)', JSON.stringify({ userId, ids }));

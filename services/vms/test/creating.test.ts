@@ -119,6 +119,15 @@ describe('createVm', () => {
     ]);
   });
 
+  it.each([
+    [{ sshKeyIds: [newId()] }, { code: 'NOT_FOUND', field: 'cloudInit.sshKeyIds' }],
+    [{ sshKeyIds: ['no id'] }, { code: 'NOT_FOUND', field: 'cloudInit.sshKeyIds' }],
+    [{ sshKeyIds: Array.from({ length: 65 }, () => newId()) }, { code: 'BAD_USER_INPUT', field: 'cloudInit.sshKeyIds' }],
+    [{ withMySshKeys: true }, { code: 'BAD_USER_INPUT', field: 'cloudInit.withMySshKeys' }],
+  ])('gives it no SSH keys that its maker does not have: %j', async (cloudInit, error) => {
+    expect(await attempt(vms, () => create(operator, { cloudInit }))).toMatchObject(refused(error));
+  });
+
   it('gives a name once, also to ten at once, and again in another tenant', async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => create(operator, { name: 'wanted' })));
     expect(answers.map(({ error }) => error?.code ?? 'made').toSorted()).toEqual([...Array.from({ length: 9 }, () => 'ALREADY_EXISTS'), 'made']);

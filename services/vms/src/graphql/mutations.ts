@@ -45,6 +45,8 @@ const CloudInitInput = builder.inputType('CloudInitInput', {
   fields: (t) => ({
     hostname: t.string({ description: "The guest's host name: the VM's name unless given." }),
     sshKeys: t.stringList({ description: 'Public keys that may sign in, as lines of an authorized_keys file.' }),
+    sshKeyIds: t.idList({ description: 'Keys of yours that may sign in as well: see addSshKey and User.sshKeys.' }),
+    withMySshKeys: t.boolean({ description: 'All your keys may sign in, as they are now.' }),
     userData: t.string({ description: '#cloud-config or a script, up to 64 KiB. Kept sealed; no field shows it again.' }),
     networkConfig: t.string({ description: 'Network configuration, version 1 or 2, up to 64 KiB.' }),
   }),
