@@ -1,4 +1,5 @@
 import { accounts } from './accounts.ts';
+import { administration } from './administration.ts';
 import type { Cases, EntityCase, FieldCase, RootCase } from './cases.ts';
 import { identity } from './identity.ts';
 import { migration } from './migration.ts';
@@ -8,7 +9,7 @@ import { sessions } from './sessions.ts';
 import { storage } from './storage.ts';
 import { monitoring, operations, vms } from './vms.ts';
 
-const SUBGRAPHS: Record<string, Cases> = { accounts, identity, secondFactor, sessions, vms, storage, network, migration, operations, monitoring };
+const SUBGRAPHS: Record<string, Cases> = { accounts, administration, identity, secondFactor, sessions, vms, storage, network, migration, operations, monitoring };
 
 export const ROOT_CASES: Record<string, RootCase> = Object.assign({}, ...Object.values(SUBGRAPHS).map(({ roots }) => roots));
 

@@ -79,6 +79,8 @@ export interface Subject {
   refreshToken: string;
   /** Of a mailed link, where one was prepared. */
   mailToken: string;
+  /** A mail that was given up, where one was prepared. */
+  mailId: string;
   credentials: { email: string; password: string };
   /** Different for each request. */
   unique: string;

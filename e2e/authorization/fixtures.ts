@@ -88,6 +88,7 @@ export class Fixtures {
       sessionId: await this.session(),
       refreshToken: await this.refreshToken(),
       mailToken: '',
+      mailId: '',
       credentials: ADMIN,
       unique: newName(),
     };
@@ -139,6 +140,17 @@ export class Fixtures {
       [newId(), register.user.id, purpose, createHash('sha256').update(token).digest(), email],
     );
     return token;
+  }
+
+  /** A mail that was given up: there is no server to take it to. */
+  async deadMail(): Promise<string> {
+    const id = newId<string>();
+    await this.system.sql(
+      `INSERT INTO identity.mails (id, kind, recipient, content, key_id, state, attempts, error, created_at)
+       VALUES ($1, 'reset_password', 'nobody@novacron.test', '', 'none', 'DEAD', 30, '450 not now', now())`,
+      [id],
+    );
+    return id;
   }
 
   /** A VM of its own, off, with nothing attached. */
