@@ -136,7 +136,7 @@ describe('API tokens that end soon', () => {
   const token = async (userId: string, name: string, days: number | null) => {
     const at = identity.clock.now();
     const expiresAt = days === null ? null : new Date(at.getTime() + days * DAY_MS);
-    await identity.sql('INSERT INTO identity.api_tokens (id, user_id, name, prefix, token_hash, created_at, created_by, expires_at) VALUES ($1, $2, $3, $3, sha256(convert_to($3::text, 'UTF8')), $4, $2, $5)', [newId<string>(), userId, name, at, expiresAt]);
+    await identity.sql('INSERT INTO identity.api_tokens (id, user_id, name, prefix, token_hash, created_at, created_by, expires_at) VALUES ($1, $2, $3, $3, sha256($3::text::bytea), $4, $2, $5)', [newId<string>(), userId, name, at, expiresAt]);
   };
   const names = async (viewer: Viewer, more?: string) => (await look(viewer, EXPIRING(more))).expiringTokens.map((one: { token: { name: string } }) => one.token.name);
 
