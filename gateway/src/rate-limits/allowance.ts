@@ -15,7 +15,6 @@ export interface Caller {
 export interface ChargedOperation {
   document: DocumentNode;
   operation: OperationDefinitionNode;
-  variables: Readonly<Record<string, unknown>>;
   /** What it is going to cost, as far as can be said. */
   points: number;
 }
@@ -37,7 +36,7 @@ export interface Allowance {
 const REFUSALS: Readonly<Record<string, string>> = {
   api: 'Too much was asked for within a minute',
   login: 'Too many attempts to sign in within a minute',
-  register: 'Too many accounts made within a minute',
+  register: 'Too many accounts made, or mails asked for, within a minute',
 };
 
 /** `onRefused` is told which limit it was. */
@@ -66,13 +65,11 @@ export function createAllowance(caller: Caller, ledger: Ledger, onRefused: (limi
 
   return {
     admit: () => take(1),
-    async charge({ document, operation, variables, points }) {
-      const attempts = new Map<string, Charge>();
-      const count = (quota: Quota, key: string) =>
-        attempts.set(`${quota.name} ${key}`, { quota, key, points: (attempts.get(`${quota.name} ${key}`)?.points ?? 0) + 1 });
-      for (const { field, account } of attemptsIn(document, operation, variables)) {
-        count(ledger.quotas[field], network);
-        if (account !== null) count(ledger.quotas[field], `account:${account}`);
+    async charge({ document, operation, points }) {
+      const attempts = new Map<Quota, Charge>();
+      for (const attempt of attemptsIn(document, operation)) {
+        const quota = ledger.quotas[attempt];
+        attempts.set(quota, { quota, key: network, points: (attempts.get(quota)?.points ?? 0) + 1 });
       }
       // What costs more than a whole window may run, alone in it, and is settled to what it did use.
       await take(Math.min(points, api.points) - 1, [...attempts.values()]);

@@ -37,7 +37,7 @@ export const chargeOperations =
     return {
       ...prepared,
       async run(variables, context, signal) {
-        await context.allowance.charge({ document, operation, variables, points: estimate(variables) });
+        await context.allowance.charge({ document, operation, points: estimate(variables) });
         const result = await prepared.run(variables, context, signal);
         if (isRefunded(result, signal)) context.allowance.settle(result.data == null ? 1 : costs.actual(document, operation, variables, result.data));
         return result;

@@ -1,8 +1,8 @@
 /** How much is allowed. 0: as much as anyone likes. */
 export interface RateLimitSettings {
-  /** Attempts to sign in, for each address and for each account. */
+  /** Attempts to sign in, for each address. */
   loginsPerMinute: number;
-  /** Accounts made, for each address. */
+  /** Accounts made, and mails asked for by who has forgotten a password, for each address. */
   registrationsPerMinute: number;
   /** What operations cost, for each user; for each address where nobody has signed in. A simple query costs one point. */
   pointsPerMinute: number;
