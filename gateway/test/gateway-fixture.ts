@@ -2,8 +2,8 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, newId, type SessionId, type TenantId, type UserId } from '@novacron/core';
-import type { Authenticator, Role, Subgraph, Viewer } from '@novacron/contracts';
-import { connectRedis, redisReady } from '@novacron/redis';
+import { KNOWN_TO_KEY, type Authenticator, type Role, type Subgraph, type Viewer } from '@novacron/contracts';
+import { connectRedis, onOneServer, redisReady } from '@novacron/redis';
 import { startRedis, type TestRedis } from '@novacron/testkit';
 import { createInProcessDataSource, type DataSource } from '@novacron/transport';
 import type { Redis } from 'ioredis';
@@ -88,6 +88,7 @@ export async function startGateway(changes: Changes = {}): Promise<Fixture> {
   const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const redisServer = await startRedis();
   const redis = await redisReady(connectRedis(redisServer.options));
+  await onOneServer(redis)((runId) => redis.set(KNOWN_TO_KEY, runId)); // as identity says that no session has ended
   const log = new MemoryEventLog();
   const authority = new FakeAuthority();
   const sources = Object.fromEntries(subgraphs.map((subgraph) => [subgraph.name, createInProcessDataSource(subgraph, logger)]));

@@ -9,10 +9,7 @@ const FLUSH_EVERY_MS = 10_000;
 
 /** Keeps Redis and PostgreSQL in agreement about sessions. Any number of processes may. */
 export function startSessionKeeper({ redis, ended, lastUse }: { redis: Redis; ended: EndedSessions; lastUse: LastUse }): Rounds {
-  const rounds = [
-    startRounds(() => ended.look(), LOOK_EVERY_MS, (begin) => redis.on('ready', begin)), // a Redis that has come back knows nothing
-    startRounds(() => lastUse.flush(), FLUSH_EVERY_MS),
-  ];
+  const rounds = [startRounds(ended.look, LOOK_EVERY_MS, redis), startRounds(lastUse.flush, FLUSH_EVERY_MS, redis)];
   return {
     async close() {
       await Promise.all(rounds.map((one) => one.close()));
