@@ -2,7 +2,7 @@
  * Before the roles start: makes tables, logins and keys, and gives each role what only it may know. /setup/<role> is the
  * volume that the role sees as NOVACRON_DATA. Idempotent: keys that are there stay.
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { migrate, serviceDatabaseUrl } from '@novacron/database';
 import { loadOrCreateMasterKeys } from '@novacron/secrets';
@@ -17,7 +17,7 @@ const HOLD_MASTER_KEY: readonly Role[] = ['vms', 'storage', 'agent'];
 const place = (role: Role, ...path: string[]): string => join('/setup', role, ...path);
 
 /** Whole or not at all, for its owner alone. */
-function write(file: string, content: string): void {
+function write(file: string, content: string | Buffer): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(`${file}.new`, content, { mode: 0o600 });
   renameSync(`${file}.new`, file);
@@ -38,6 +38,16 @@ function copyKey(from: string, to: string): void {
   copyFileSync(from, to);
 }
 
+/** Master keys are changed in steps (docs/secrets.md): files that have one in common are of one installation. */
+async function copyMasterKeys(from: string, to: string): Promise<void> {
+  const keys = await loadOrCreateMasterKeys(from);
+  const known = existsSync(to) ? await loadOrCreateMasterKeys(to) : keys;
+  if (known.some((key) => keys.some((other) => other.equals(key)))) write(to, readFileSync(from));
+  else copyKey(from, to);
+  if (existsSync(`${from}.next`)) write(`${to}.next`, readFileSync(`${from}.next`));
+  else rmSync(`${to}.next`, { force: true });
+}
+
 const { databaseUrl, redisUrl, administrator } = readEnvironment();
 if (databaseUrl === null || redisUrl === null || administrator.password === undefined) {
   throw new Error('DATABASE_URL, REDIS_URL and NOVACRON_ADMIN_PASSWORD must be set.');
@@ -55,8 +65,7 @@ for (const role of ROLES.filter((one) => one !== 'gateway' && one !== 'agent')) 
   copyKey(place('gateway', 'keys/gateway.pub'), place(role, 'keys/gateway.pub'));
 }
 
-await loadOrCreateMasterKeys(place('identity', 'keys/master.key'));
-for (const role of HOLD_MASTER_KEY) copyKey(place('identity', 'keys/master.key'), place(role, 'keys/master.key'));
+for (const role of HOLD_MASTER_KEY) await copyMasterKeys(place('identity', 'keys/master.key'), place(role, 'keys/master.key'));
 
 // libvirt's test driver boots nothing, yet a VM without disks names a kernel, and an agent looks for it.
 write(place('agent', 'boot/nothing'), '');

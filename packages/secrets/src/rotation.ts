@@ -26,6 +26,8 @@ export interface RotationOptions {
   steps?: readonly RotationStep[];
   /** How long somebody may take from sealing something to its commit. */
   graceMs?: number;
+  /** How long to wait for another one to end, such as one that was killed just now. */
+  lockWaitMs?: number;
   /** Told of all that was done, one line each; waited for. */
   onProgress?(line: string): void | Promise<void>;
 }
@@ -33,6 +35,9 @@ export interface RotationOptions {
 type Progress = Required<RotationOptions>['onProgress'];
 
 const GRACE_MS = 30_000;
+const LOCK_WAIT_MS = 10_000;
+/** https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const LOCK_NOT_AVAILABLE = '55P03';
 const BATCH = 200;
 /** Whoever seals with the old key after so many rounds does not see the file. */
 const ROUNDS = 5;
@@ -43,8 +48,8 @@ const LOCK = 0x6e6f7661;
  * CONFLICT while another one is under way; INVALID_STATE when something can't be opened, or when somebody goes on sealing with the old
  * key: it is kept, then.
  */
-export async function rotateMasterKey({ masterKeyFile: file, pool, steps = ROTATION_STEPS, graceMs = GRACE_MS, onProgress = () => undefined }: RotationOptions): Promise<void> {
-  await withLock(pool, async () => {
+export async function rotateMasterKey({ masterKeyFile: file, pool, steps = ROTATION_STEPS, graceMs = GRACE_MS, lockWaitMs = LOCK_WAIT_MS, onProgress = () => undefined }: RotationOptions): Promise<void> {
+  await withLock(pool, lockWaitMs, async () => {
     if (steps.includes('announce')) {
       await announceKey(file);
       const { byId } = keysOfFile(file).now();
@@ -69,12 +74,15 @@ export async function rotateMasterKey({ masterKeyFile: file, pool, steps = ROTAT
   });
 }
 
-/** One at a time, wherever they are started; the lock goes with the connection, however the process ends. */
-async function withLock(pool: pg.Pool, work: () => Promise<void>): Promise<void> {
+/** One at a time, wherever they are started; the lock goes with the connection, soon after its process has ended in whatever way. */
+async function withLock(pool: pg.Pool, waitMs: number, work: () => Promise<void>): Promise<void> {
   const client = await pool.connect();
   try {
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [LOCK]);
-    if (!rows[0]?.locked) throw new DomainError('CONFLICT', 'The master key is being changed already.');
+    await client.query("SELECT set_config('lock_timeout', $1, false)", [`${waitMs}ms`]);
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK]).catch((cause: unknown) => {
+      if ((cause as pg.DatabaseError).code !== LOCK_NOT_AVAILABLE) throw cause; // pg rejects with nothing else, or with what has no code
+      throw new DomainError('CONFLICT', 'The master key is being changed already.', { cause });
+    });
     await work();
   } finally {
     client.release(true);
