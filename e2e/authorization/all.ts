@@ -1,15 +1,18 @@
 import { accounts } from './accounts.ts';
 import { administration } from './administration.ts';
+import { audit } from './audit.ts';
 import type { Cases, EntityCase, FieldCase, RootCase } from './cases.ts';
 import { identity } from './identity.ts';
+import { machines } from './machines.ts';
 import { migration } from './migration.ts';
 import { network } from './network.ts';
+import { people } from './people.ts';
 import { secondFactor } from './second-factor.ts';
 import { sessions } from './sessions.ts';
 import { storage } from './storage.ts';
 import { monitoring, operations, vms } from './vms.ts';
 
-const SUBGRAPHS: Record<string, Cases> = { accounts, administration, identity, secondFactor, sessions, vms, storage, network, migration, operations, monitoring };
+const SUBGRAPHS: Record<string, Cases> = { accounts, administration, audit, identity, people, secondFactor, sessions, machines, vms, storage, network, migration, operations, monitoring };
 
 export const ROOT_CASES: Record<string, RootCase> = Object.assign({}, ...Object.values(SUBGRAPHS).map(({ roots }) => roots));
 

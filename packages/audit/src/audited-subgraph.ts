@@ -1,10 +1,9 @@
-import type { RequestContext, Subgraph } from '@novacron/contracts';
+import type { RequestContext, Subgraph, Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { defaultFieldResolver, GraphQLObjectType, GraphQLSchema, Kind, type GraphQLError, type GraphQLFieldConfig } from 'graphql';
-import { askerOf, legible, type Deed, type Ending } from './entry.ts';
-import { takeNote } from './notes.ts';
+import { askedAs, askerOf, legible, type Asker, type Deed, type Ending } from './entry.ts';
 import { redacted } from './redaction.ts';
-import { targetReader } from './target.ts';
+import { targetReader, type Target } from './target.ts';
 import type { AuditTrail } from './trail.ts';
 
 /** Codes of a denied access; anything else that fails, fails. */
@@ -38,10 +37,10 @@ export function auditSubgraph(subgraph: Subgraph, trail: AuditTrail): Subgraph {
         const begun = await trail.begin(asker, deed);
         try {
           const answer: unknown = await resolve(root, args, context, info);
-          begun.end({ outcome: 'SUCCEEDED', code: null }, { ...placed(targetOf(args, answer), request), ...takeNote(context) });
+          begun.end({ outcome: 'SUCCEEDED', code: null }, known(targetOf(args, answer), request.viewer ?? signedInBy(answer)));
           return answer;
         } catch (error) {
-          begun.end(endingOf(error), takeNote(context));
+          begun.end(endingOf(error));
           if (error instanceof Object) told.add(error);
           throw error;
         }
@@ -76,10 +75,19 @@ export function auditSubgraph(subgraph: Subgraph, trail: AuditTrail): Subgraph {
 const NOTHING = { targetType: null, targetId: null, tenantId: null } as const;
 
 /** What nothing says the tenant of belongs to the only one of whoever asks. */
-export function placed<Target extends Pick<Deed, 'tenantId'>>(target: Target, { viewer }: Pick<RequestContext, 'viewer'>): Target {
-  if (target.tenantId !== null || viewer === null) return target;
+export function placed<About extends Pick<Deed, 'tenantId'>>(about: About, { viewer }: Pick<RequestContext, 'viewer'>): About {
+  if (about.tenantId !== null || viewer === null) return about;
   const [only, ...others] = new Set(viewer.roles.map(({ tenantId }) => tenantId));
-  return { ...target, tenantId: others.length === 0 ? (only ?? null) : null };
+  return { ...about, tenantId: others.length === 0 ? (only ?? null) : null };
+}
+
+/** What the end of a mutation tells: of one that signs somebody in, also who it was. */
+const known = (target: Target, viewer: Viewer | null): Partial<Deed & Asker> => ({ ...placed(target, { viewer }), ...(viewer === null ? {} : askedAs(viewer)) });
+
+/** Identity's payloads of whoever has just signed in. */
+function signedInBy(answer: unknown): Viewer | null {
+  const payload = answer as { view?: { viewer?: Viewer } } | null | undefined; // or something else altogether
+  return payload?.view?.viewer ?? null;
 }
 
 type Change = (name: string, config: GraphQLFieldConfig<unknown, object>, type: GraphQLObjectType) => GraphQLFieldConfig<unknown, object>;

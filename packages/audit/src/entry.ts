@@ -1,4 +1,4 @@
-import type { RequestContext, RoleAssignment } from '@novacron/contracts';
+import type { RequestContext, RoleAssignment, Viewer } from '@novacron/contracts';
 import type { ErrorCode } from '@novacron/core';
 
 /** DENIED: for want of a permission or of proof who asks. UNKNOWN: the process that did it was gone before it could say. */
@@ -18,7 +18,8 @@ export interface Asker {
   /** The session, or the API token. */
   credentialId: string | null;
   credential: Credential | null;
-  roles: readonly RoleAssignment[];
+  /** Null for nobody. */
+  roles: readonly RoleAssignment[] | null;
   address: string | null;
   userAgent: string | null;
   requestId: string;
@@ -62,15 +63,27 @@ const LONGEST = 255;
 /** PostgreSQL takes no NUL and no half of a surrogate pair in JSON, and nobody reads a page of a header. */
 export const legible = (text: string, longest = LONGEST): string => text.replaceAll('\0', '').slice(0, longest).toWellFormed();
 
+/** As whom somebody asks who has signed in. */
+export const askedAs = ({ userId, sessionId, scopes, roles }: Viewer): Pick<Asker, 'userId' | 'credentialId' | 'credential' | 'roles'> => ({
+  userId,
+  credentialId: sessionId,
+  credential: scopes === undefined ? 'SESSION' : 'API_TOKEN',
+  roles,
+});
+
+const NOBODY = { userId: null, credentialId: null, credential: null, roles: null } as const;
+
 /** As whom a request is made. */
 export function askerOf({ viewer, requestId, address, userAgent }: RequestContext): Asker {
   return {
-    userId: viewer?.userId ?? null,
-    credentialId: viewer?.sessionId ?? null,
-    credential: viewer === null ? null : viewer.scopes === undefined ? 'SESSION' : 'API_TOKEN',
-    roles: viewer?.roles ?? [],
+    ...(viewer === null ? NOBODY : askedAs(viewer)),
     address,
     userAgent: userAgent === null ? null : legible(userAgent),
     requestId: legible(requestId),
   };
 }
+
+const UNWRITTEN = { userId: null, credentialId: null, credential: null, roles: null, address: null, userAgent: null, targetType: null, targetId: null, tenantId: null, arguments: null, code: null, endedAt: null } as const;
+
+/** An entry from its content in the log. */
+export const readEntry = (content: string): AuditEntry => ({ ...UNWRITTEN, ...(JSON.parse(content) as Omit<AuditEntry, keyof typeof UNWRITTEN>) }); // as chain_audit wrote it

@@ -21,6 +21,7 @@ describe("a mutation's target", () => {
     ['what was to be made', 'createVm', { input: { tenantId: 't' } }, undefined, 'Vm', null, 't'],
     ['who is shown to somebody', 'assignRole', { userId: 'u', tenantId: 't' }, { user: { id: 'u' }, viewer: {} }, 'User', 'u', 't'],
     ['who was named', 'assignRole', { userId: 'u', tenantId: 't' }, undefined, 'User', 'u', 't'],
+    ['who has signed in', 'login', { input: { email: 'a' } }, { accessToken: 'x', view: { user: { id: 'u' }, viewer: {} } }, 'User', 'u', null],
     ['what only the name tells', 'revokeApiToken', { id: 'a' }, true, 'ApiToken', 'a', null],
     ['a session', 'logout', {}, true, 'Session', null, null],
     ['a tenant', 'createTenant', {}, { id: 't' }, 'Tenant', 't', 't'],

@@ -1,4 +1,6 @@
+import { isId } from '@novacron/core';
 import { getNamedType, isObjectType, type GraphQLField } from 'graphql';
+import { legible } from './entry.ts';
 
 /** What a mutation is about. */
 export interface Target {
@@ -10,7 +12,8 @@ export interface Target {
 type Fields = Readonly<Record<string, unknown>>;
 
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
-const text = (value: unknown): string | null => (typeof value === 'string' ? value.slice(0, 128) : null);
+/** As PostgreSQL writes ids. */
+const text = (value: unknown): string | null => (typeof value !== 'string' ? null : isId(value) ? value.toLowerCase() : legible(value, 128));
 const uncapitalized = (name: string): string => name.slice(0, 1).toLowerCase() + name.slice(1);
 
 /** `createVm` and `VmPayload { vm, operation }`, `assignRole` and `User`, `revokeApiToken` and a Boolean: of what type, and where in the answer it stands. */
@@ -35,9 +38,9 @@ export function targetReader(field: GraphQLField<unknown, unknown>): (args: Fiel
   const key = `${uncapitalized(type)}Id`;
   return (args, answer) => {
     const input = isFields(args['input']) ? args['input'] : {};
-    const made = within !== null && isFields(answer) ? answer[within] : answer;
+    const made = within !== null && isFields(answer) ? (answer[within] ?? answer['view']) : answer;
     const record = isFields(made) ? made : {};
-    // as identity shows users: the user as seen by somebody
+    // as identity shows users: as they are seen by somebody
     const seen = isFields(record['user']) ? record['user'] : record;
     const id = text(seen['id']) ?? text(args['id']) ?? text(input['id']) ?? text(args[key]) ?? text(input[key]);
     const tenantId = type === 'Tenant' ? id : (text(seen['tenantId']) ?? text(args['tenantId']) ?? text(input['tenantId']));

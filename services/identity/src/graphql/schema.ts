@@ -2,6 +2,7 @@ import { toSubgraphSchema } from '@novacron/graphql';
 import { builder } from './context.ts';
 import './accounts.ts';
 import './api-token.ts';
+import './audit.ts';
 import './mail.ts';
 import './invitation.ts';
 import './members.ts';
