@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KNOWN_TO_KEY } from '@novacron/contracts';
 import { redisOptions } from '@novacron/local';
 import { connectRedis, redisReady } from '@novacron/redis';
 import { eventually } from '@novacron/testkit';
@@ -130,5 +131,6 @@ const letters = (letter: string, count: number) => Array.from({ length: count },
 async function flush(url: string): Promise<void> {
   const redis = await redisReady(connectRedis(redisOptions(url)));
   await redis.flushall();
+  await eventually('identity to have told it which sessions have ended', () => redis.exists(KNOWN_TO_KEY)); // until then old tokens wait
   redis.disconnect();
 }

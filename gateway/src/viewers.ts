@@ -16,7 +16,7 @@ export interface Authenticated {
 /**
  * Who access tokens stand for. Answers are kept for half a minute at most, and dropped at once when the log says that a
  * session has ended or that a user's roles have changed. Redis is asked, too, whether the session lives: while it does not
- * say, only tokens of the last minute are taken (docs/adr/0006).
+ * say, only tokens of the last minute are taken (docs/adr/0026).
  */
 export interface Viewers {
   /** UNAUTHENTICATED for a token that is no good (any more), or not from the client's address; UNAVAILABLE where nobody can tell. */

@@ -19,7 +19,7 @@ export interface Authenticator {
   /**
    * The viewer that an access token or an API token stands for, with the roles it has now. `address`: the client's, since an
    * API token may be good from some addresses only.
-   * `issuedAt`: when the token was made; old ones are taken only as long as Redis can say what has ended (docs/adr/0006).
+   * `issuedAt`: when the token was made; old ones are taken only as long as Redis can say what has ended (docs/adr/0026).
    * UNAUTHENTICATED when the token is malformed, forged, expired, not good from there or its session has ended.
    */
   authenticate(token: string, address: string | null): Promise<{ viewer: Viewer; issuedAt: Date; expiresAt: Date }>;

@@ -7,7 +7,7 @@ import { readEnded } from '../store/sessions.ts';
 
 /**
  * Tells Redis which sessions and API tokens have ended: PostgreSQL is the truth, and whatever Redis forgets it is told again.
- * Gateways ask Redis, so that no token outlives its session in anybody's memory (docs/adr/0006).
+ * Gateways ask Redis, so that no token outlives its session in anybody's memory (docs/adr/0026).
  */
 export interface EndedSessions {
   /** Looks what has ended lately. Does not fail: what Redis does not learn now it learns at the next look. */
