@@ -1,10 +1,11 @@
-import { getVariableValues, GraphQLError, Kind, visit, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
+import { GraphQLError, Kind, visit, type DocumentNode, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
 import type { Permitted, RefusedField } from './authorization/authorization.ts';
 import type { Principal } from './authorization/principal.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits/limits.ts';
 import { refuseDeepVariables } from './limits/parse-within.ts';
 import { chooseOperation, InvalidDocument, readDocument } from './subscriptions/document.ts';
 import type { Supergraph } from './supergraph.ts';
+import { variableFaults } from './variable-faults.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -74,8 +75,8 @@ export function createScreening<Context>({ apiSchema, costs, authorization, plan
     check: (document, operation, variables, context) =>
       forAll(context, () => {
         refuseDeepVariables(variables, limits);
-        const { errors } = getVariableValues(apiSchema, operation.variableDefinitions ?? [], variables, { maxErrors: VARIABLE_ERRORS });
-        if (errors) throw new InvalidDocument(errors.slice(0, VARIABLE_ERRORS)); // one more says that these are not all
+        const faults = variableFaults(apiSchema, operation, variables, VARIABLE_ERRORS);
+        if (faults.length > 0) throw new InvalidDocument(faults);
         if (isIntrospection(document) && !mayIntrospect(context)) throw new InvalidDocument([schemaRefused(principalOf(context))]);
         const cost = costs.estimate(document, operation, variables);
         if (maximumCost > 0 && cost > maximumCost) throw new InvalidDocument([tooDear(cost, maximumCost)]);
