@@ -14,6 +14,12 @@ import type { Subject } from './cases.ts';
 let made = 0;
 const newName = (): string => `fixture-${(made += 1)}`;
 
+/** A public key of SSH that nobody has. */
+export function newPublicKey(): string {
+  const string = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes]);
+  return `ssh-ed25519 ${Buffer.concat([string(Buffer.from('ssh-ed25519')), string(randomBytes(32))]).toString('base64')}`;
+}
+
 /** Makes objects of the tenant acme, as an administrator of the platform. */
 export class Fixtures {
   readonly system: Embedded;
@@ -86,6 +92,8 @@ export class Fixtures {
       attachedVolumeId: attached.id,
       kernel: system.guest.kernel,
       sessionId: await this.session(),
+      ...(await this.apiToken()),
+      sshKeyId: await this.sshKey(),
       refreshToken: await this.refreshToken(),
       mailToken: '',
       mailId: '',
@@ -126,7 +134,34 @@ export class Fixtures {
     const { me } = await user.run('{ me { sessions { id current } } }');
     return me.sessions.find(({ current }: Loose) => current).id;
   };
+  /** Of a service account of its own. */
+  async apiToken(): Promise<{ serviceAccountId: string; apiTokenId: string }> {
+    const { createServiceAccount: account } = await this.admin.run('mutation ($input: CreateServiceAccountInput!) { createServiceAccount(input: $input) { id } }', {
+      input: { name: newName(), tenantId: this.people.acme, role: 'viewer' },
+    });
+    const { createApiToken } = await this.admin.run('mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { token { id } } }', {
+      input: { name: newName(), scopes: ['vm:read'], userId: account.id },
+    });
+    return { serviceAccountId: account.id, apiTokenId: createApiToken.token.id };
+  }
+  async sshKey(): Promise<string> {
+    const { addSshKey } = await this.admin.run('mutation ($input: AddSshKeyInput!) { addSshKey(input: $input) { id } }', { input: { publicKey: newPublicKey() } });
+    return addSshKey.id;
+  }
   refreshToken = async (): Promise<string> => (await this.system.graph.login(ADMIN.email, ADMIN.password)).refreshToken;
+
+  /** A member of the tenant whom nobody else needs. */
+  async member(): Promise<string> {
+    const name = newName();
+    const input = { email: `${name}@novacron.test`, name, password: 'a password for tests', tenantId: this.people.acme, role: 'viewer' };
+    return (await this.admin.run('mutation ($input: CreateUserInput!) { createUser(input: $input) { id } }', { input }))['createUser'].id;
+  }
+
+  async deactivatedMember(): Promise<string> {
+    const id = await this.member();
+    await this.admin.run('mutation ($id: ID!) { deactivateUser(id: $id) { id } }', { id });
+    return id;
+  }
 
   /** Of a link that was mailed to somebody who has just registered. */
   async mailToken(purpose: 'verify_email' | 'reset_password'): Promise<string> {

@@ -82,7 +82,8 @@ export function createInvitations({ db, passwords, admission, mailbox, now, logg
 
     async join({ viewer, requestId }, token) {
       const [{ userId }, at] = [requireSettled(viewer), now()];
-      const user = await changeOwn(db, userId, at, async (tx, own) => {
+      const { email: address } = await readMailToken(db, 'invitation', token, at);
+      const user = await changeOwn(db, { userId, address }, at, async (tx, own) => {
         await moveRoles(tx, own, token, at);
         await claimAddress(tx, { userId, email: own.email }); // its mail was read just now
         return { changesAccess: true };

@@ -55,7 +55,7 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
   return {
     async update(asker, changes, address) {
       const [userId, edit, at] = [userIn(changes.id), editOf(changes), now()];
-      const user = await changeUser(db, { verb: 'update', userId, viewer: asker.viewer }, at, async (tx, before) => {
+      const user = await changeUser(db, { verb: 'update', userId, viewer: asker.viewer, address: edit.email }, at, async (tx, before) => {
         const { email, ...rest } = edit;
         if (email === undefined || email === before.email) return editUser(tx, userId, rest);
         await editUser(tx, userId, edit);

@@ -17,7 +17,7 @@ export interface Profile {
   /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password). */
   requestEmailChange(asker: Asker, input: { newEmail: string; password: string }, address: string | null): Promise<void>;
   /** By that link, signed in or not. BAD_USER_INPUT (token), INVALID_STATE where the address has become somebody else's. */
-  confirmEmailChange(token: string, address: string | null, requestId: string): Promise<void>;
+  confirmEmailChange(token: string, from: string | null, requestId: string): Promise<void>;
   /** BAD_USER_INPUT (password), INVALID_STATE for the last administrator of the platform. */
   deleteAccount(asker: Asker, password: string): Promise<void>;
 }
@@ -46,7 +46,7 @@ export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOp
         ...(name == null ? {} : { name: parseName(name) }),
         ...(username === undefined ? {} : { username: username === null ? null : parseUsername(username) }),
       };
-      const user = await changeOwn(db, userId, now(), (tx) => editUser(tx, userId, edit));
+      const user = await changeOwn(db, { userId }, now(), (tx) => editUser(tx, userId, edit));
       logger.info({ requestId, userId, fields: Object.keys(edit) }, 'profile updated');
       return user;
     },
@@ -55,7 +55,7 @@ export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOp
       const { userId } = requireSettled(viewer);
       const [email, at] = [parseEmail(newEmail, 'newEmail'), now()];
       await requirePassword(userId, password);
-      await changeOwn(db, userId, at, async (tx, own) => {
+      await changeOwn(db, { userId }, at, async (tx, own) => {
         if (own.email === email) throw new DomainError('BAD_USER_INPUT', 'This is the address of your account already.', { field: 'newEmail' });
         const owner = await tx.user.findFirst({ where: { email, emailClaimed: true }, select: { id: true, name: true } });
         const token = await issueMailToken(tx, { userId, email, purpose: 'change_email', lifetimeMs: DAY_MS }, at);
@@ -65,21 +65,21 @@ export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOp
       logger.info({ requestId, userId }, 'change of address asked for');
     },
 
-    async confirmEmailChange(token, address, requestId) {
+    async confirmEmailChange(token, from, requestId) {
       const at = now();
-      const { userId } = await readMailToken(db, 'change_email', token, at);
-      await changeOwn(db, userId, at, async (tx, { email: before, name }) => {
+      const { userId, email: address } = await readMailToken(db, 'change_email', token, at);
+      await changeOwn(db, { userId, address }, at, async (tx, { email: before, name }) => {
         const { email } = await spendMailToken(tx, 'change_email', token, at);
         await moveToAddress(tx, userId, email);
-        await mailbox.post(tx, { kind: 'email_changed', recipient: before, userId, content: { name, email, address, at } }, at);
+        await mailbox.post(tx, { kind: 'email_changed', recipient: before, userId, content: { name, email, address: from, at } }, at);
       });
-      logger.info({ requestId, userId, address }, 'address changed');
+      logger.info({ requestId, userId, address: from }, 'address changed');
     },
 
     async deleteAccount({ viewer, requestId }, password) {
       const [{ userId }, at] = [requireSettled(viewer), now()];
       await requirePassword(userId, password);
-      await changeOwn(db, userId, at, async (tx, own) => {
+      await changeOwn(db, { userId }, at, async (tx, own) => {
         await requireDispensable(tx, own);
         return forgetUser(tx, own, { by: userId, at });
       });

@@ -3,6 +3,7 @@ import { emit, setQuota, UNLIMITED, type Limits } from '@novacron/operations';
 import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role } from '@novacron/contracts';
 import type { TenantRecord, UserRecord } from '../visibility.ts';
+import { lockAddress } from './claims.ts';
 import { NEWCOMER, tenantRecord, TENANT_COLUMNS } from './records.ts';
 import { requireTenant, setRole } from './roles.ts';
 import type { Database, Transaction } from './database.ts';
@@ -67,6 +68,7 @@ async function insertTenant(tx: Transaction, { name, quota, at }: { name: string
 }
 
 async function insertUser(tx: Transaction, { tenantId, role, by, at, ...account }: NewUser): Promise<UserRecord> {
+  await lockAddress(tx, account.email);
   await requireTenant(tx, tenantId);
   const { passwordHash, ...shown } = { ...NEWCOMER, id: newId<UserId>(), ...account, createdAt: at };
   const { count } = await tx.user.createMany({ data: [{ ...shown, passwordHash }], skipDuplicates: true });

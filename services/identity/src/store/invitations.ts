@@ -3,7 +3,7 @@ import { emit } from '@novacron/operations';
 import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role, Viewer } from '@novacron/contracts';
 import type { UserRecord } from '../visibility.ts';
-import { claimAddress } from './claims.ts';
+import { claimAddress, lockAddress } from './claims.ts';
 import { readMailToken, spendMailToken, type MailToken } from './mail-tokens.ts';
 import { NEWCOMER, userRecord, USER_COLUMNS } from './records.ts';
 import { lockUser, requireMayReplace, requireTenant, setRole } from './roles.ts';
@@ -89,9 +89,10 @@ export async function moveRoles(tx: Transaction, to: UserRecord, token: string, 
   }
 }
 
-/** The user is locked first, as by all who take an invitation back. */
+/** Address and user are locked first, as by all who decide about them. */
 async function spendInvitation(tx: Transaction, token: string, at: Date): Promise<MailToken> {
-  const { userId } = await readMailToken(tx, 'invitation', token, at);
+  const { userId, email } = await readMailToken(tx, 'invitation', token, at);
+  await lockAddress(tx, email);
   const user = await lockUser(tx, userId);
   const spent = await spendMailToken(tx, 'invitation', token, at);
   if (user?.invitedAt == null || user.deactivatedAt !== null) throw new DomainError('INVALID_STATE', 'This invitation was taken back.', { field: 'token' });

@@ -4,7 +4,7 @@ import { DomainError, type SessionId, type UserId } from '@novacron/core';
 import type { Viewer } from '@novacron/contracts';
 import { requireMay, type Verb } from '../people/rules.ts';
 import type { UserRecord } from '../visibility.ts';
-import { claimAddress } from './claims.ts';
+import { claimAddress, lockAddress } from './claims.ts';
 import { userRecord, USER_COLUMNS } from './records.ts';
 import { lockUser, othersHoldPlatform, setRole } from './roles.ts';
 import { endSessions } from './sessions.ts';
@@ -22,21 +22,27 @@ interface Consequences {
 
 type Change = (tx: Transaction, user: UserRecord) => Promise<Consequences | void>;
 
+interface Subject {
+  userId: UserId;
+  /** The address that the user may get: locked before the user is, as by all who decide whose an address is. */
+  address?: string | undefined;
+}
+
 /** Does to a user what the rules let the viewer do. NOT_FOUND, FORBIDDEN, INVALID_STATE as they say; else what `change` throws. */
-export const changeUser = (db: Database, { verb, userId, viewer }: { verb: Verb; userId: UserId; viewer: Viewer | null }, at: Date, change: Change): Promise<UserRecord> =>
-  changeLocked(db, userId, at, (user) => requireMay(verb, user, viewer), change);
+export const changeUser = (db: Database, { verb, viewer, ...subject }: Subject & { verb: Verb; viewer: Viewer | null }, at: Date, change: Change): Promise<UserRecord> =>
+  changeLocked(db, subject, at, (user) => requireMay(verb, user, viewer), change);
 
 /** The same for what somebody does to its own account. UNAUTHENTICATED when that is gone. */
-export const changeOwn = (db: Database, userId: UserId, at: Date, change: Change): Promise<UserRecord> =>
-  changeLocked(db, userId, at, requireStillThere, change);
+export const changeOwn = (db: Database, subject: Subject, at: Date, change: Change): Promise<UserRecord> => changeLocked(db, subject, at, requireStillThere, change);
 
 function requireStillThere(user: UserRecord | null): UserRecord {
   if (user === null || user.deactivatedAt !== null) throw new DomainError('UNAUTHENTICATED', 'This account is gone: sign in again.');
   return user;
 }
 
-const changeLocked = (db: Database, userId: UserId, at: Date, check: (user: UserRecord | null) => UserRecord, change: Change): Promise<UserRecord> =>
+const changeLocked = (db: Database, { userId, address }: Subject, at: Date, check: (user: UserRecord | null) => UserRecord, change: Change): Promise<UserRecord> =>
   inTransaction(db, async (tx) => {
+    if (address !== undefined) await lockAddress(tx, address);
     const consequences = await change(tx, check(await lockUser(tx, userId)));
     const changed = await tx.user.findUniqueOrThrow({ where: { id: userId }, select: USER_COLUMNS });
     const { endsSessions = false, changesAccess = false } = consequences ?? {};

@@ -4,7 +4,7 @@ import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import type { Role, Viewer } from '@novacron/contracts';
 import { requireMayChange } from '../rules.ts';
 import type { UserRecord } from '../visibility.ts';
-import { claimIfFree } from './claims.ts';
+import { claimIfFree, lockAddress } from './claims.ts';
 import { userRecord, USER_COLUMNS } from './records.ts';
 import type { Database, Transaction } from './database.ts';
 
@@ -29,6 +29,8 @@ export async function lockUser(tx: Transaction, userId: UserId): Promise<UserRec
  */
 export const assignRole = (db: Database, { userId, tenantId, role, viewer, at }: Membership & { role: Role; viewer: Viewer; at: Date }): Promise<UserRecord> =>
   inTransaction(db, async (tx) => {
+    const named = await tx.user.findUnique({ where: { id: userId }, select: { email: true } });
+    if (named !== null) await lockAddress(tx, named.email);
     const user = await lockUser(tx, userId);
     if (user === null || user.deletedAt !== null) throw unknownUser();
     await requireTenant(tx, tenantId);
