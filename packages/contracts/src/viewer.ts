@@ -128,9 +128,9 @@ export function can(viewer: Viewer | null, permission: Permission, tenantId?: st
   );
 }
 
-/** Every permission that the viewer holds in some tenant, sorted. */
-export const permissionsOf = (viewer: Viewer): Permission[] =>
-  (Object.keys(PERMISSIONS) as Permission[]).filter((permission) => can(viewer, permission)).toSorted();
+/** Every permission that the viewer holds in that tenant, or, without one, in some tenant; sorted. */
+export const permissionsOf = (viewer: Viewer, tenantId?: TenantId): Permission[] =>
+  (Object.keys(PERMISSIONS) as Permission[]).filter((permission) => can(viewer, permission, tenantId)).toSorted();
 
 /** The tenants in which the viewer holds the permission; 'all' for a platform administrator. */
 export function tenantsWith(viewer: Viewer | null, permission: Permission): TenantId[] | 'all' {

@@ -61,9 +61,10 @@ export function rolesOf(view: UserView): RoleAssignment[] {
   return roles;
 }
 
-/** What those roles allow now; of them what its token was made for, to a token. FORBIDDEN as for the roles. */
+/** What those roles allow now: of them what its token was made for, to a token, and nothing to who owes something first. FORBIDDEN as for the roles. */
 export function permissionsIn(view: UserView): Permission[] {
   const { scopes, ...viewer } = view.viewer;
+  if (isSelf(view) && viewer.owes !== undefined) return [];
   return permissionsOf({ ...viewer, ...(isSelf(view) && scopes !== undefined ? { scopes } : {}), roles: rolesOf(view) });
 }
 

@@ -1,4 +1,4 @@
-import type { Viewer } from '@novacron/contracts';
+import { PERMISSIONS, type Viewer } from '@novacron/contracts';
 import { secretsOf } from '@novacron/secrets';
 import { eventually } from '@novacron/testkit';
 import { pino } from 'pino';
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { contentOf, createMailbox } from '../src/mail/mailbox.ts';
 import { createQuotaWatch } from '../src/quota-watch.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
-import { login, makeTenant, makeUser, startIdentity, type TestIdentity } from './identity.ts';
+import { login, makeTenant, makeUser, PASSWORD, startIdentity, type TestIdentity } from './identity.ts';
 
 /** What tenants may use, what they use, and who hears of it when that is nearly the same. */
 
@@ -126,5 +126,31 @@ describe('a quota that is nearly used up', () => {
       return rows.length > 0 && rows;
     });
     expect(mails).toEqual([{ kind: 'quota_near_end', user_id: userId, tenant_id: tenantId }]);
+  });
+});
+
+describe('permissions', () => {
+  const ASK = '{ me { permissions } tenants { edges { node { name permissions } } } }';
+
+  it('are told for each tenant, where somebody has several', async () => {
+    const [here, there] = [await makeTenant(identity, admin, `here-${made}`), await makeTenant(identity, admin, `there-${made}`)];
+    const userId = await makeUser(identity, admin, `several-${made}`, here, 'viewer');
+    await identity.ask(admin, 'mutation ($userId: ID!, $tenantId: ID!) { assignRole(userId: $userId, role: "operator", tenantId: $tenantId) { id } }', { userId, tenantId: there });
+    const { viewer } = await login(identity, { email: `several-${made}@example.org`, password: PASSWORD });
+    const { data } = await identity.ask(viewer, ASK);
+    const [inHere, inThere] = data['tenants'].edges.map(({ node }: Loose) => node['permissions']);
+    expect(inHere).not.toContain('vm:start');
+    expect(inThere).toContain('vm:start');
+    expect(data['me'].permissions).toEqual(inThere);
+    const token = await identity.ask({ ...viewer, scopes: ['vm:read', 'tenant:read', 'vm:stop'] }, ASK);
+    expect(token.data['tenants'].edges.map(({ node }: Loose) => node['permissions'])).toEqual([['tenant:read', 'vm:read'], ['tenant:read', 'vm:read', 'vm:stop']]);
+  });
+
+  it('are none for who owes something first, and all of them for a platform administrator', async () => {
+    const { data } = await identity.ask({ ...admin, roles: [], owes: 'second_factor' }, '{ me { permissions } }');
+    expect(data['me']).toEqual({ permissions: [] });
+    const { data: all } = await identity.ask(admin, 'query ($id: ID!) { me { permissions } tenant(id: $id) { permissions } }', { id: tenantId });
+    expect(all['tenant'].permissions).toEqual(Object.keys(PERMISSIONS).toSorted());
+    expect(all['me'].permissions).toEqual(all['tenant'].permissions);
   });
 });

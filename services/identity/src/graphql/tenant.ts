@@ -1,5 +1,5 @@
 import { connectionType, forwardArguments } from '@novacron/graphql';
-import { requireScope, requireViewer } from '@novacron/contracts';
+import { permissionsOf, requireScope, requireViewer } from '@novacron/contracts';
 import type { Limits, QuotaResource, Resources } from '@novacron/operations';
 import { listTenants } from '../directory.ts';
 import { viewTenant, type TenantRecord } from '../visibility.ts';
@@ -57,6 +57,10 @@ export const Tenant = builder.objectRef<TenantRecord>('Tenant').implement({
       type: QuotaUsage,
       description: 'What it uses of that now.',
       resolve: async (tenant, _args, { loaders }) => (await loaders.quotas.load(tenant.id)).used,
+    }),
+    permissions: t.stringList({
+      description: 'What you may do in it now, such as "vm:start". Why you may not do it to a VM just now, its can says.',
+      resolve: (tenant, _args, { viewer }) => (viewer === null ? [] : permissionsOf(viewer, tenant.id)),
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was made.', resolve: (tenant) => tenant.createdAt }),
   }),
