@@ -105,6 +105,16 @@ const sourceOf = (service: string): DataSource => {
   return source;
 };
 
+describe('entities, asked of their subgraph by an API token that was made for something else', () => {
+  it.each(Object.entries(ENTITY_CASES))('%s', async (name, { idOf, fields, shows }) => {
+    const [service = '', type = ''] = name.split('.');
+    const admin = await viewerOf('platformAdmin');
+    const { value, code } = await entity(sourceOf(service), type, fields, idOf(subject), admin && { ...admin, scopes: ['migration:cancel'] });
+    expect([undefined, 'FORBIDDEN']).toContain(code);
+    expect(value !== null && shows(value)).toBe(false);
+  });
+});
+
 describe('a subgraph, asked over HTTP', () => {
   const query = JSON.stringify({ query: '{ hosts { totalCount } }' });
   const ANYTHING = JSON.stringify({ query: '{ __typename }' });

@@ -75,6 +75,11 @@ export interface Subject {
   kernel: string;
   /** Of the user. */
   sessionId: string;
+  /** A service account, and a token of it. */
+  serviceAccountId: string;
+  apiTokenId: string;
+  /** Of the administrator of the platform. */
+  sshKeyId: string;
   /** Of a session that nobody uses. */
   refreshToken: string;
   /** Of a mailed link, where one was prepared. */
