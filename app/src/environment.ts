@@ -95,7 +95,7 @@ export const VARIABLES = {
   NOVACRON_METRICS_TOKEN: variable(z.string().min(16).optional(), 'whoever reaches the port may read them', 'What Prometheus has to send as a bearer token for /metrics; 16 characters at least.'),
   NOVACRON_SLOW_OPERATION_MS: variable(z.coerce.number().int().min(0).default(1_000), '1000', 'Queries and mutations that take longer are logged with their plan, in milliseconds; 0: none.'),
   NOVACRON_PUBLIC_URL: variable(httpUrl.optional(), 'http(s)://NOVACRON_LISTEN:NOVACRON_PORT', 'Address under which people reach the gateway: what links in mails begin with.'),
-  NOVACRON_SMTP_URL: variable(url('smtp:', 'smtps:').optional(), 'mails wait until it is set', 'Server that takes mails: smtp://[user:password@]host[:port] (STARTTLS where it is offered) or smtps://.'),
+  NOVACRON_SMTP_URL: variable(url('smtp:', 'smtps:').optional(), 'mails wait until it is set', 'Server that takes mails: smtp://[user:password@]host[:port] (STARTTLS where it is offered; with a password, always) or smtps://.'),
   NOVACRON_MAIL_FROM: variable(z.string().min(3).max(320).default('NovaCron <novacron@localhost>'), 'NovaCron <novacron@localhost>', 'Sender of the mails.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: variable(httpUrl.optional(), 'nothing is traced', 'Where traces are sent, as OTLP over HTTP: an OpenTelemetry collector, like http://127.0.0.1:4318.'),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: variable(httpUrl.optional(), 'OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces', 'The same for traces alone, with its path.'),

@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { eventually } from '@novacron/testkit';
 import { pino } from 'pino';
@@ -165,6 +167,27 @@ describe('a process that is lost', () => {
     await server.arrived('ada@example.org');
   });
 
+  it('to kill -9, at the worst moment, leaves it, too', async () => {
+    const { identity, server } = await started();
+    await identity.service.close();
+    server.misbehave({ hold: true });
+    await post(identity, 'ada@example.org', {}, identity.another());
+    const { databaseUrl, redis, masterKey, clock } = identity;
+    const child = fork(new URL('sending-process.ts', import.meta.url), [
+      JSON.stringify({ databaseUrl, redisUrl: redis.url, masterKey: masterKey.toString('base64'), mail: server.options, now: clock.now() }),
+    ]);
+    const ended = once(child, 'exit');
+    opened.push({ close: async () => (child.kill('SIGKILL'), ended) });
+    await eventually('the server to have the mail, and not to have said so', () => server.holding() > 0, { timeoutMs: 40_000 });
+    child.kill('SIGKILL');
+    await ended;
+    server.misbehave();
+    identity.another().start();
+    identity.clock.advance(3 * MINUTE_MS);
+    await state(identity, 'ada@example.org', { state: 'SENT', attempts: 2 });
+    expect((await server.arrived('ada@example.org')).token).toBe('the-secret-token');
+  });
+
   it('and with it all that Redis knew: the mail goes out all the same', async () => {
     const { identity, server } = await started();
     await identity.service.close({ force: true });
@@ -183,6 +206,21 @@ describe('a process that is lost', () => {
     await Promise.all(recipients.map((recipient) => post(identity, recipient)));
     await Promise.all(recipients.map((recipient) => state(identity, recipient, { state: 'SENT', attempts: 1 })));
     expect(server.mails.flatMap((mail) => mail.recipients).toSorted()).toEqual(recipients.toSorted());
+  });
+});
+
+describe('Redis', () => {
+  it('may be away, or frozen: the mail is taken all the same, and goes out when Redis is back', async () => {
+    const { identity, server } = await started();
+    identity.redis.kill();
+    await post(identity, 'ada@example.org');
+    await identity.redis.restart();
+    expect((await server.arrived('ada@example.org')).messageId).toContain('@example.org>');
+    identity.redis.freeze();
+    await post(identity, 'grace@example.org'); // resolves: nobody waits for Redis
+    expect(await row(identity, 'grace@example.org')).toMatchObject({ state: 'QUEUED', attempts: 0 });
+    identity.redis.thaw();
+    await server.arrived('grace@example.org');
   });
 });
 

@@ -38,6 +38,8 @@ export interface TestMailServer {
   arrived(recipient: string, subject?: string | RegExp, after?: number): Promise<ArrivedMail>;
   /** From the next mail on; without trouble, all is well again, and what is held is taken. */
   misbehave(trouble?: MailTrouble): void;
+  /** How many mails are held now: their senders wait for an answer. */
+  holding(): number;
   /** Ends every connection. Idempotent. */
   stop(): Promise<void>;
 }
@@ -97,6 +99,7 @@ export async function startMailServer({ credentials }: MailServerOptions = {}): 
       trouble = next;
       if (!next.hold) for (const release of held.splice(0)) release();
     },
+    holding: () => held.length,
     stop: () => (stopping ??= new Promise((resolve) => server.close(resolve))),
   };
 }

@@ -27,14 +27,19 @@ export class SmtpRefusal extends Error {
 const TIMEOUTS = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000, dnsTimeout: 10_000 } as const;
 const MESSAGE_MAX_LENGTH = 300;
 
-/** A server by its URL: smtp:// (STARTTLS where it is offered) or smtps://. Nothing of the URL is in any error. */
+/**
+ * A server by its URL: smtp:// (STARTTLS where it is offered; always where there is a password, but on this machine) or smtps://.
+ * Nothing of the URL is in any error.
+ */
 export function createSmtpServer(url: string, from: string): SmtpServer {
   const { protocol, hostname, port, username, password } = new URL(url);
   const secure = protocol === 'smtps:';
+  const host = hostname.replace(/^\[(.*)\]$/, '$1'); // an IPv6 address
   const transport = createTransport({
-    host: hostname.replace(/^\[(.*)\]$/, '$1'), // an IPv6 address
+    host,
     port: port === '' ? (secure ? 465 : 25) : Number(port),
     secure,
+    requireTLS: username !== '' && !isThisMachine(host), // whoever answers in the server's place could say that it has no TLS
     ...(username === '' ? {} : { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
     ...TIMEOUTS,
     disableFileAccess: true,
@@ -62,6 +67,8 @@ export function createSmtpServer(url: string, from: string): SmtpServer {
     close: () => transport.close(),
   };
 }
+
+const isThisMachine = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 /** Is it this mail that the server will never take? Then its answer to RCPT TO or DATA was 5xx (RFC 5321, 4.2.1). All else may pass. */
 function refusalOf(error: unknown): SmtpRefusal {

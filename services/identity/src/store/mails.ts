@@ -40,9 +40,9 @@ export async function mailFailed(db: Database, { id, attempts }: TakenMail, erro
 export const dueMails = (db: Database, at: Date, limit: number): Promise<{ id: string; attempts: number }[]> =>
   db.mail.findMany({ where: { state: 'QUEUED', dueAt: { lte: at } }, orderBy: { dueAt: 'asc' }, take: limit, select: { id: true, attempts: true } });
 
-/** Ends those that have waited since before `waitingSince`, for a server that nobody has named; and forgets all from before `keptSince`. */
+/** Ends those that were due before `waitingSince`, since nobody takes them anywhere; and forgets all from before `keptSince`. */
 export async function tidyMails(db: Database, { waitingSince, keptSince, error }: { waitingSince: Date; keptSince: Date; error: string }): Promise<void> {
-  await db.mail.updateMany({ where: { state: 'QUEUED', attempts: 0, createdAt: { lt: waitingSince } }, data: { state: 'DEAD', dueAt: null, error } });
+  await db.mail.updateMany({ where: { state: 'QUEUED', dueAt: { lt: waitingSince } }, data: { state: 'DEAD', dueAt: null, error } });
   await db.mail.deleteMany({ where: { state: { not: 'QUEUED' }, createdAt: { lt: keptSince } } });
 }
 
