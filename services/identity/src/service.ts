@@ -7,6 +7,7 @@ import type { Secrets } from '@novacron/secrets';
 import { createAccessTokens } from './access-tokens.ts';
 import { createAccounts } from './accounts.ts';
 import { createCredentials } from './accounts/credentials.ts';
+import { createHousekeeping } from './accounts/housekeeping.ts';
 import { createPasswordChange } from './accounts/password-change.ts';
 import { createRecovery } from './accounts/recovery.ts';
 import { createRegistration } from './accounts/registration.ts';
@@ -84,6 +85,7 @@ export interface IdentityService {
 
 const MINUTE_MS = 60_000;
 const QUOTAS_EVERY_MS = MINUTE_MS;
+const HOUSEKEEPING_EVERY_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /**
@@ -121,9 +123,10 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const apiTokens = createApiTokens({ db, now, logger });
   const serviceAccounts = createServiceAccounts({ db, now, logger });
   const sshKeys = createSshKeys({ db, now, logger });
-  const lastUse = createLastUse({ db, redis, logger });
+  const lastUse = createLastUse({ db, redis, now, logger });
   let keeper: Rounds | null = null;
   let quotaRounds: Rounds | null = null;
+  let housekeeping: Rounds | null = null;
   const sessionsSince = () => new Date(now().getTime() - sessionLifetimeMs);
 
   const createContext = (request: RequestContext): IdentityContext => ({
@@ -159,12 +162,14 @@ export function createIdentityService(options: IdentityOptions): IdentityService
     start() {
       keeper ??= startSessionKeeper({ redis, lastUse, ended: createEndedSessions({ db, redis, now, logger, tokenLifetimeMs: accessTokenLifetimeMs }) });
       quotaRounds ??= startRounds(createQuotaWatch({ db, mailbox, now, logger }), QUOTAS_EVERY_MS);
+      housekeeping ??= startRounds(createHousekeeping({ db, now, logger }), HOUSEKEEPING_EVERY_MS);
       courier ??= startCourier({ db, secrets, redis: options.redis, ringer, mail, now, logger });
     },
     async close(how) {
       await courier?.close(how);
       await keeper?.close();
       await quotaRounds?.close();
+      await housekeeping?.close();
       redis.disconnect();
       await ringer.close();
       await db.$disconnect();

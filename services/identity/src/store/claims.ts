@@ -6,7 +6,7 @@ import type { MailToken } from './mail-tokens.ts';
 /** Every write about whose an address is: any number may wait for it, one has it. */
 
 /** Of those who wait and are in no tenant: whoever an administrator took in stays. */
-const waitingFor = (email: string) => ({ email, emailClaimed: false, kind: 'person', roles: { none: {} } }) as const;
+const waitingFor = (email: string) => ({ email, emailClaimed: false, kind: 'person', deletedAt: null, roles: { none: {} } }) as const;
 
 /** From here on one transaction after the other decides whose the address is. The first lock of each: removing an account locks what hangs on it. */
 export async function lockAddress(tx: Transaction, email: string): Promise<void> {
@@ -48,7 +48,7 @@ async function removeUsers(tx: Transaction, users: readonly { id: string }[]): P
   const ids = users.map(({ id }) => id).toSorted();
   if (ids.length === 0) return 0;
   const open = await tx.$queryRaw<{ id: SessionId; user_id: UserId }[]>`SELECT id, user_id FROM sessions WHERE user_id = ANY (${ids}::uuid[]) AND revoked_at IS NULL ORDER BY id FOR UPDATE`;
-  const { count } = await tx.user.deleteMany({ where: { id: { in: ids }, emailClaimed: false, roles: { none: {} } } });
+  const { count } = await tx.user.deleteMany({ where: { id: { in: ids }, emailClaimed: false, deletedAt: null, roles: { none: {} } } });
   for (const { id, user_id: userId } of open) await emit(tx, { type: 'session.revoked', tenantId: null, entityId: id, after: { userId } });
   return count;
 }

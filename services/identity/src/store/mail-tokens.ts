@@ -53,4 +53,9 @@ export async function spendMailToken(tx: Transaction, purpose: MailTokenPurpose,
   return { userId: row.userId as UserId, email: row.email }; // as above
 }
 
+/** Those that have expired a day ago, used or not. */
+export async function forgetOldMailTokens(db: Database, at: Date): Promise<void> {
+  await db.mailToken.deleteMany({ where: { expiresAt: { lte: new Date(at.getTime() - 24 * 3_600_000) } } });
+}
+
 const noGood = () => new DomainError('BAD_USER_INPUT', 'This link is unknown, was used before or has expired: ask for another one.', { field: 'token' });
