@@ -7,7 +7,7 @@ export interface ChainedRow {
   content: string;
   hash: Buffer;
   /** What other columns repeat of the entry. */
-  columns: Readonly<Record<'id' | 'at' | 'userId' | 'tenantId' | 'action' | 'outcome' | 'targetId' | 'requestId', string | null>>;
+  columns: Readonly<Partial<Record<'id' | 'at' | 'userId' | 'tenantId' | 'action' | 'outcome' | 'targetId' | 'requestId', string | null>>>;
 }
 
 /** A place in the chain: the hash there is of everything up to it. */

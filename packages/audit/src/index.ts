@@ -7,3 +7,4 @@ export { createAuditTrail, type AuditTrail, type AuditTrailOptions, type Begun }
 export { followLog } from './log.ts';
 export { openSeal, SEAL_CONTEXT, sealAudit, startAuditSeal } from './seal.ts';
 export { verifyAudit, type Verdict } from './verification.ts';
+export { exportAudit, exportLine, verifyExport } from './export.ts';
