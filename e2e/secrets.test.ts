@@ -1,0 +1,62 @@
+import { rotateMasterKey, SEALED_COLUMNS } from '@novacron/secrets';
+import { readFileSync } from 'node:fs';
+import { Secret, TOTP } from 'otpauth';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startEmbedded, type Embedded } from './kit/embedded.ts';
+import { ADMIN, makePeople, type People } from './kit/people.ts';
+
+/** A system whose master key is changed while it runs, as npm run secrets:rotate does it. */
+
+let system: Embedded;
+let people: People;
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  system = await startEmbedded();
+  people = await makePeople(system.graph);
+  pool = new pg.Pool({ connectionString: system.databaseUrl, max: 2 });
+});
+afterAll(async () => {
+  await pool?.end();
+  await system?.close();
+});
+
+const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { accessToken secondFactorRequired } }';
+
+/** By which keys there is something sealed. */
+async function keyIds(): Promise<string[]> {
+  const tables = SEALED_COLUMNS.map(({ table, sealed, keyId }) => `SELECT ${keyId} AS id FROM ${table} WHERE length(${sealed}) > 0`);
+  return (await pool.query<{ id: string }>(`SELECT DISTINCT id FROM (${tables.join(' UNION ALL ')}) sealed`)).rows.map(({ id }) => id);
+}
+
+it('goes on with another key: tokens, second factors, and after the next start', async () => {
+  const auditor = system.graph.as(people.auditor);
+  const { secret } = (await auditor.run('mutation { beginTotp { secret } }'))['beginTotp'];
+  const totp = new TOTP({ secret: Secret.fromBase32(secret) });
+  const codes: string[] = (await auditor.run('mutation ($code: String!) { confirmTotp(code: $code) { codes } }', { code: totp.generate() }))['confirmTotp'].codes;
+  const signIn = (code?: string) => system.graph.run(LOGIN, { input: { email: 'audrey@novacron.test', password: 'a password for tests', code } });
+  expect((await signIn())['login']).toEqual({ accessToken: null, secondFactorRequired: true });
+
+  const [before, file] = [await keyIds(), system.environment.keys.master];
+  const oldKey = readFileSync(file);
+  expect(before).toHaveLength(1);
+  await rotateMasterKey({ masterKeyFile: file, pool, graceMs: 500 });
+  expect(readFileSync(file)).toHaveLength(32);
+  expect(readFileSync(file)).not.toEqual(oldKey);
+  const after = await keyIds();
+  expect(after).toHaveLength(1);
+  expect(after).not.toEqual(before);
+
+  expect((await auditor.run('{ me { totpEnabled } }'))['me']).toEqual({ totpEnabled: true });
+  // the next step's: that of now was spent, and a clock may be a step off
+  const next = totp.generate({ timestamp: Date.now() + 30_000 });
+  const { accessToken } = (await signIn(next))['login'];
+  expect((await system.graph.as({ token: accessToken }).run('{ me { backupCodesLeft } }'))['me']).toEqual({ backupCodesLeft: 10 });
+
+  await system.stop();
+  await system.start();
+  expect((await system.graph.as({ token: accessToken }).run('{ me { totpEnabled } }'))['me']).toEqual({ totpEnabled: true });
+  expect((await signIn(codes[0]))['login'].accessToken).toEqual(expect.any(String));
+  expect((await system.graph.run(LOGIN, { input: ADMIN }))['login'].accessToken).toEqual(expect.any(String));
+});
