@@ -22,25 +22,27 @@ const BATCH = 1_000;
 interface LastUseOptions {
   db: Database;
   redis: Redis;
+  now: () => Date;
   logger: Logger;
 }
 
-export function createLastUse({ db, redis, logger }: LastUseOptions): LastUse {
-  /** Up to when PostgreSQL has it. */
-  let written = 0;
+export function createLastUse({ db, redis, now, logger }: LastUseOptions): LastUse {
+  /** When all of it was written down last. */
+  let writtenAt = 0;
   let isAway = false;
 
   async function writeDown(): Promise<void> {
-    const since = Math.max(0, written - OVERLAP_MS);
+    const at = now().getTime();
+    const since = Math.max(0, writtenAt - OVERLAP_MS);
     const reply = await redis.zrange(USED_SESSIONS_KEY, since, '+inf', 'BYSCORE', 'WITHSCORES');
     const uses: { id: string; at: Date }[] = [];
     for (let index = 0; index < reply.length; index += 2) {
-      const [id = '', at] = [reply[index], Number(reply[index + 1])];
-      if (isId(id)) uses.push({ id, at: new Date(at) });
+      const [id = '', usedAt] = [reply[index], Number(reply[index + 1])];
+      if (isId(id)) uses.push({ id, at: new Date(Math.min(usedAt, at)) }); // by another clock than ours, which may be ahead
     }
     for (let start = 0; start < uses.length; start += BATCH) await noteUses(db, uses.slice(start, start + BATCH));
-    written = uses.at(-1)?.at.getTime() ?? written;
-    if (written > KEPT_MS) await redis.zremrangebyscore(USED_SESSIONS_KEY, '-inf', written - KEPT_MS);
+    await redis.zremrangebyscore(USED_SESSIONS_KEY, '-inf', at - KEPT_MS);
+    writtenAt = at;
   }
 
   return {
