@@ -4,7 +4,7 @@ import { createHashQueue } from './hash-queue.ts';
 /** A queue whose works take as long as they are told to. */
 function queueOf(hashMs: number) {
   let at = 0;
-  const inTurn = createHashQueue(() => at);
+  const { inTurn, requireRoom } = createHashQueue(() => at);
   let running = 0;
   let most = 0;
   const done: number[] = [];
@@ -17,7 +17,7 @@ function queueOf(hashMs: number) {
       done.push(name);
       return name;
     });
-  return { ask, done, most: () => most };
+  return { ask, requireRoom, done, most: () => most };
 }
 
 const outcomes = async (asked: Promise<unknown>[]) => (await Promise.allSettled(asked)).map((one) => (one.status === 'fulfilled' ? 'done' : one.reason.code));
@@ -30,13 +30,16 @@ describe('the queue of hashes', () => {
   });
 
   it('refuses whoever would wait for more than 2 s, and says how long', async () => {
-    const { ask } = queueOf(100);
+    const { ask, requireRoom } = queueOf(100);
     for (let count = 0; count < 50; count += 1) await ask(count); // it has learnt what one takes
     const asked = Array.from({ length: 30 }, (_, name) => ask(name));
     expect(await outcomes(asked)).toEqual([...Array(21).fill('done'), ...Array(9).fill('RATE_LIMITED')]);
     const flood = Array.from({ length: 25 }, (_, name) => ask(name));
+    const settled = Promise.allSettled(flood);
+    expect(requireRoom).toThrow('try again in');
     await expect(flood.at(-1)).rejects.toMatchObject({ retryable: true, message: expect.stringMatching(/try again in [23] s\.$/) });
-    await Promise.allSettled(flood);
+    await settled;
+    expect(requireRoom).not.toThrow();
     expect(await ask(0)).toBe(0);
   });
 
@@ -47,7 +50,7 @@ describe('the queue of hashes', () => {
   });
 
   it('goes on after a failure', async () => {
-    const inTurn = createHashQueue(() => 0);
+    const { inTurn } = createHashQueue(() => 0);
     const failed = inTurn(1, () => Promise.reject(new Error('no memory')));
     const next = inTurn(1, () => Promise.resolve('next'));
     await expect(failed).rejects.toThrow('no memory');

@@ -29,6 +29,8 @@ export interface Hashing {
 
 /** Each waits for its turn: RATE_LIMITED when that would take too long (hash-queue.ts). */
 export interface Passwords extends Hashing {
+  /** For who has something to look up first: as any of them would be refused. */
+  requireRoom(): void;
   /** Several hashes in one turn, and what is decided by them before anybody else's are looked at. */
   inTurn<Result>(hashes: number, work: (hashing: Hashing) => Promise<Result>): Promise<Result>;
   /** Was it hashed at less than what a new one costs? */
@@ -37,7 +39,7 @@ export interface Passwords extends Hashing {
 
 /** `now` in milliseconds: for the estimate of how long the queue is. */
 export function createPasswords({ run = derive, cost = COST, now = Date.now }: { run?: Derive; cost?: Cost; now?: () => number } = {}): Passwords {
-  const inTurn = createHashQueue(now);
+  const { inTurn, requireRoom } = createHashQueue(now);
   const tagOf = (password: string, { nonce, tagLength, ...at }: Omit<Argon2Parameters, 'message'>) =>
     // NFC: the same password is typed as other code points on another keyboard (RFC 8265, 4.2.2)
     run({ message: password.normalize('NFC'), nonce, tagLength, ...at });
@@ -53,6 +55,7 @@ export function createPasswords({ run = derive, cost = COST, now = Date.now }: {
     },
   };
   return {
+    requireRoom,
     hash: (password) => inTurn(1, () => hashing.hash(password)),
     verify: (password, stored) => inTurn(1, () => hashing.verify(password, stored)),
     inTurn: (hashes, work) => inTurn(hashes, () => work(hashing)),

@@ -97,6 +97,35 @@ describe('the same work whatever was wrong, so that the time tells nothing:', ()
   });
 });
 
+describe('a flood of sign-ins', () => {
+  it('has one hash made at a time; whoever would wait too long is refused before anything is looked up', async () => {
+    let at = 0;
+    let running = 0;
+    let most = 0;
+    const release = Promise.withResolvers<void>();
+    const passwords = createPasswords({
+      now: () => at,
+      run: async ({ tagLength }) => {
+        most = Math.max(most, (running += 1));
+        await release.promise;
+        at += 100;
+        running -= 1;
+        return Buffer.alloc(tagLength);
+      },
+    });
+    const { watched, asked } = watch();
+    const credentials = credentialsWith(passwords, watched);
+    const signIn = (name: string) => credentials.check({ login: name, password: 'wrong password' }, ORIGIN, 'test').then(() => 'signed in', ({ code }) => code);
+    const waiting = Array.from({ length: 26 }, (_, index) => passwords.inTurn(2, ({ verify }) => verify(`${index}`, null)));
+    expect(await signIn('late@example.org')).toBe('RATE_LIMITED');
+    expect(asked).toEqual([]);
+    release.resolve();
+    await Promise.all(waiting);
+    expect(most).toBe(1);
+    expect(await signIn('later@example.org')).toBe('UNAUTHENTICATED');
+  });
+});
+
 describe('a user name', () => {
   it('stands for the address, whatever its case', async () => {
     const admin = (await login(identity)).viewer;

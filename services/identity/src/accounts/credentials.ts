@@ -74,6 +74,7 @@ export function createCredentials({ db, passwords, now, logger }: CredentialsOpt
 
   return {
     async check({ login, password }, origin, requestId) {
+      passwords.requireRoom();
       const candidates = await candidatesFor(login, origin);
       const [owner, waiting] = candidates;
       const attempt = { userId: owner.account?.id ?? waiting.account?.id ?? null, account: accountKeyOf(login), origin, known: owner.known || waiting.known };
