@@ -1,7 +1,7 @@
 import { can, requireInTenant, type Viewer } from '@novacron/contracts';
 import { badInput, DomainError, type OperationId } from '@novacron/core';
 import type { HostRow, VmRow } from './database.ts';
-import { isAtRest, MIGRATABLE, refusal, refusalFrom, type VmVerb } from './rules.ts';
+import { isAtRest, MIGRATABLE, refusal, refusalFrom, VM_VERBS, type VmVerb } from './rules.ts';
 
 /** The verbs that begin from a VM that is there. */
 export type ChangeVerb = Exclude<VmVerb, 'create'>;
@@ -56,7 +56,7 @@ export async function requireMayBegin(lookup: Lookup, question: Question): Promi
 }
 
 /** What can be asked of Vm.can. */
-const ACTIONS = ['start', 'stop', 'reboot', 'pause', 'resume', 'delete', 'migrate', 'update'] as const satisfies readonly (ChangeVerb | 'migrate' | 'update')[];
+const ACTIONS = [...VM_VERBS.filter((verb): verb is ChangeVerb => verb !== 'create'), 'migrate', 'update'] as const;
 
 interface Asked {
   action: string;
