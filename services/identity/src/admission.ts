@@ -8,6 +8,7 @@ import type { SecondFactors } from './second-factor/second-factors.ts';
 import { readSetting } from './settings/settings.ts';
 import type { Database } from './store/database.ts';
 import { userRecord, type USER_COLUMNS } from './store/records.ts';
+import { hasSecondFactorByNow } from './store/second-factors.ts';
 import { openSession, type Origin } from './store/sessions.ts';
 import { recordAttempt, rememberDevice } from './store/sign-in-attempts.ts';
 import type { UserRecord, UserView } from './visibility.ts';
@@ -86,13 +87,16 @@ export function createAdmission({ db, accessTokens, secondFactors, mailbox, sess
       const at = now();
       const { token, tokenHash } = newRefreshToken();
       const sessionId = await db.$transaction(async (tx) => {
-        const id = await openSession(tx, { userId: user.id, tokenHash, origin, secondFactor: shown === 'right', at, lifetimeMs: sessionLifetimeMs });
+        const hasOne = await hasSecondFactorByNow(tx, user.id);
+        if (shown === 'none' && hasOne) return null;
+        const id = await openSession(tx, { userId: user.id, tokenHash, origin, secondFactor: shown === 'right' && hasOne, at, lifetimeMs: sessionLifetimeMs });
         const seen = await rememberDevice(tx, user.id, fingerprintOf(origin), at);
         await recordAttempt(tx, { ...attempt, outcome: 'succeeded', known: seen === 'known', at });
         // to nobody who might be a stranger
         if (seen === 'new' && emailClaimed) await mailbox.post(tx, { kind: 'new_device', recipient: user.email, userId: user.id, content: { name: user.name, ...origin, at } }, at);
         return id;
       });
+      if (sessionId === null) return { owed: 'second_factor' };
       logger.info({ requestId, userId: user.id, sessionId, address: origin.address }, 'signed in');
       return issue(user, sessionId, token);
     },

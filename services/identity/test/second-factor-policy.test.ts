@@ -111,6 +111,9 @@ describe('a tenant that demands it', () => {
     expect(await code(tenantAdmin, foreign, [])).toMatchObject({ code: 'NOT_FOUND', field: 'tenantId' });
     expect(await code(admin, newId(), [])).toMatchObject({ code: 'NOT_FOUND', field: 'tenantId' });
     expect(await code(tenantAdmin, tenant, ['root'])).toMatchObject({ code: 'BAD_USER_INPUT', field: 'roles' });
+    expect(await code(tenantAdmin, tenant, ['platform_admin'])).toMatchObject({ code: 'FORBIDDEN', field: 'roles' });
     expect(await code(tenantAdmin, tenant, [])).toBeNull();
+    expect(await code(admin, foreign, ['platform_admin'])).toBeNull(); // where nobody is one
+    expect(await code(admin, foreign, [])).toBeNull();
   });
 });

@@ -1,8 +1,10 @@
 import { Secret } from 'otpauth';
+import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { secretsOf } from '@novacron/secrets';
+import { eventually } from '@novacron/testkit';
 import { createMailbox } from '../src/mail/mailbox.ts';
 import { createSecondFactors, type SecondFactors } from '../src/second-factor/second-factors.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
@@ -62,6 +64,25 @@ describe('setting it up', () => {
     await expect(kit.viewerOf(other)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     expect((await kit.eventsOf(viewer.userId, viewer.sessionId, sessionId)).slice(before.length)).toEqual(['session.revoked', 'user.access']);
     expect(await identity.sql('SELECT second_factor, revoked_at FROM identity.sessions WHERE id = $1', [viewer.sessionId])).toEqual([{ second_factor: true, revoked_at: null }]);
+  });
+
+  it('is not overtaken by a sign-in that began without it', async () => {
+    const viewer = await member(identity, admin, 'overtakes', tenant, 'operator');
+    await identity.ask(viewer, BEGIN);
+    const client = new pg.Client({ connectionString: identity.databaseUrl });
+    await client.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query('SELECT 1 FROM identity.users WHERE id = $1 FOR NO KEY UPDATE', [viewer.userId]);
+      const signingIn = kit.signIn('overtakes@example.org');
+      const waits = async () => (await identity.sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")).length > 0;
+      await eventually('the sign-in to have asked for no code, and to wait', waits);
+      await client.query('UPDATE identity.totp SET confirmed_at = now() WHERE user_id = $1', [viewer.userId]);
+      await client.query('COMMIT');
+      expect((await signingIn).data['login']).toEqual({ accessToken: null, refreshToken: null, secondFactorRequired: true, user: null });
+    } finally {
+      await client.end();
+    }
   });
 
   it('wants the code of the secret that was made last, and in time', async () => {

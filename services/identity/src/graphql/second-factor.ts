@@ -92,7 +92,7 @@ builder.mutationFields((t) => ({
     requiresScopes: [['second_factor:require']],
     description:
       'Says who needs a second factor in a tenant: who has not shown one has no role anywhere until it has. Needs second_factor:require in the ' +
-      'tenant. Idempotent. The setting secondFactor.roles says the same for all tenants.',
+      'tenant; of platform_admin only a platform administrator says so (FORBIDDEN). Idempotent. The setting secondFactor.roles says the same for all tenants.',
     args: {
       tenantId: t.arg.id({ required: true, description: 'Where.' }),
       roles: t.arg.stringList({ required: true, description: `Which roles need it, of ${ROLES.join(', ')}; none: nobody does.` }),

@@ -196,10 +196,10 @@ export function createSecondFactors({ db, secrets, mailbox, now, logger }: Secon
     async demand({ viewer, requestId }, demand) {
       requireSignedIn(viewer);
       const tenantId = parseId<TenantId>(demand.tenantId, 'tenant', 'tenantId');
-      const { userId: by } = requireInTenant(viewer, 'second_factor:require', tenantId, 'tenant', 'tenantId');
+      const asker = requireInTenant(viewer, 'second_factor:require', tenantId, 'tenant', 'tenantId');
       const roles = [...new Set(demand.roles.map((role) => parseRole(role, 'roles')))];
-      const tenant = await demandInTenant(db, { tenantId, roles });
-      logger.info({ requestId, by, tenantId, roles }, 'second factor demanded');
+      const tenant = await demandInTenant(db, { tenantId, roles, viewer: asker });
+      logger.info({ requestId, by: asker.userId, tenantId, roles }, 'second factor demanded');
       return tenant;
     },
   };

@@ -1,6 +1,6 @@
 import { emit } from '@novacron/operations';
 import { DomainError, newId, type SessionId, type TenantId, type UserId } from '@novacron/core';
-import { ROLES, type Role } from '@novacron/contracts';
+import { isPlatformAdmin, ROLES, type Role, type Viewer } from '@novacron/contracts';
 import type { TenantRecord } from '../visibility.ts';
 import { readSetting } from '../settings/settings.ts';
 import { tenantRecord, TENANT_COLUMNS } from './records.ts';
@@ -33,11 +33,19 @@ export interface Owner {
 /** Runs `work` on what is there now, while nobody else changes this user's second factor: a code is spent once, under any race. */
 export const locked = <Result>(db: Database, userId: UserId, work: (tx: Transaction, owner: Owner) => Promise<Result>): Promise<Result> =>
   db.$transaction(async (tx) => {
-    await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
+    await lock(tx, userId);
     const row = await tx.user.findUnique({ where: { id: userId }, select: { name: true, email: true, emailClaimed: true, totp: true } });
     if (row === null) throw new DomainError('NOT_FOUND', 'There is no user with this id.', { field: 'userId' });
     return work(tx, { ...row, id: userId, totp: row.totp && { ...row.totp, userId } });
   });
+
+/** For who opens a session: a second factor that is taken into use meanwhile comes before it, or ends it. */
+export async function hasSecondFactorByNow(tx: Transaction, userId: UserId): Promise<boolean> {
+  await lock(tx, userId);
+  return (await tx.totp.count({ where: { userId, confirmedAt: { not: null } } })) > 0;
+}
+
+const lock = (tx: Transaction, userId: UserId): Promise<unknown> => tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
 
 /** In place of one that was never confirmed. */
 export async function putEnrollment(tx: Transaction, userId: UserId, sealed: { secret: Uint8Array<ArrayBuffer>; keyId: string }, at: Date): Promise<void> {
@@ -88,14 +96,17 @@ export async function isDemandedOf(tx: Transaction, userId: UserId): Promise<boo
   return held.some(({ role, tenant }) => everywhere.includes(role) || tenant.secondFactorRoles.includes(role));
 }
 
-/** Whoever holds one of these roles there needs a second factor, and nobody else. Repeating it changes nothing and says nothing. NOT_FOUND. */
-export const demandInTenant = (db: Database, { tenantId, roles }: { tenantId: TenantId; roles: readonly Role[] }): Promise<TenantRecord> =>
+/** Whoever holds one of these roles there needs a second factor, and nobody else. Repeating it changes nothing and says nothing. NOT_FOUND, FORBIDDEN. */
+export const demandInTenant = (db: Database, { tenantId, roles, viewer }: { tenantId: TenantId; roles: readonly Role[]; viewer: Viewer }): Promise<TenantRecord> =>
   db.$transaction(async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM tenants WHERE id = ${tenantId}::uuid FOR UPDATE`;
     const row = await tx.tenant.findUnique({ where: { id: tenantId }, select: { ...TENANT_COLUMNS, secondFactorRoles: true } });
     if (row === null) throw new DomainError('NOT_FOUND', 'There is no tenant with this id.', { field: 'tenantId' });
     const { secondFactorRoles: before, ...tenant } = row;
     const changed = ROLES.filter((role) => roles.includes(role) !== before.includes(role));
+    if (changed.includes('platform_admin') && !isPlatformAdmin(viewer)) {
+      throw new DomainError('FORBIDDEN', 'What platform administrators need is said by platform administrators.', { field: 'roles' });
+    }
     if (changed.length > 0) {
       await tx.tenant.update({ where: { id: tenantId }, data: { secondFactorRoles: [...roles] } });
       await announceHolders(tx, changed, tenantId);
