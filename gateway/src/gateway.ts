@@ -16,6 +16,7 @@ import { routeEventStreams } from './http/event-streams.ts';
 import { routeGraphql } from './http/graphql.ts';
 import { listening } from './http/listen.ts';
 import { routeMetrics } from './http/metrics.ts';
+import { routeAccountPages } from './http/account-pages.ts';
 import { routePlayground } from './http/playground.ts';
 import { routeProbes } from './http/probes.ts';
 import { routeQueryPlan } from './http/query-plan.ts';
@@ -141,6 +142,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     opened.defer(() => stopServer(app));
     await compressAnswers(app);
     const playground = await routePlayground(app, options.playgroundDir);
+    await routeAccountPages(app);
     const answering = { graph, contextOf: createContextOf(viewers, limits, refusals), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
     routeGraphql(app, { ...answering, sendPage: playground.send });
     routeQueryPlan(app, answering);
