@@ -1,5 +1,5 @@
-import { newId, type SessionId, type UserId } from '@novacron/core';
-import { ENDED_SESSIONS_KEY, KNOWN_TO_KEY, USED_SESSIONS_KEY, type Viewer } from '@novacron/contracts';
+import { DomainError, newId, type SessionId, type UserId } from '@novacron/core';
+import { ENDED_SESSIONS_KEY, KNOWN_TO_KEY, USED_SESSIONS_KEY, type Authenticator, type Viewer } from '@novacron/contracts';
 import { connectRedis, redisReady } from '@novacron/redis';
 import { eventually, startRedis, type TestRedis } from '@novacron/testkit';
 import type { Redis } from 'ioredis';
@@ -120,4 +120,23 @@ describe.each<[string, () => void | Promise<unknown>]>([
     await disturb();
     expect((await viewers.authenticate('token', null)).viewer).toEqual(viewer);
   });
+});
+
+it('an answer about a token from one address is none about it from another', async () => {
+  const asked: (string | null)[] = [];
+  const viewer: Viewer = { userId: newId<UserId>(), sessionId: newId<SessionId>(), roles: [], scopes: ['vm:read'] };
+  const authenticator: Authenticator = {
+    async authenticate(_token, address) {
+      asked.push(address);
+      if (address !== '192.0.2.1') throw new DomainError('UNAUTHENTICATED', 'Not from there.');
+      return { viewer, issuedAt: new Date(), expiresAt: new Date(8.64e15) };
+    },
+    jwks: async () => ({ keys: [] }),
+  };
+  const log = new MemoryEventLog();
+  const viewers = await createViewers(authenticator, await createEventHub(log, logger), log, createLivingSessions(redis, logger));
+  for (const address of ['192.0.2.1', '192.0.2.1']) expect((await viewers.authenticate('nc_token', address)).viewer).toEqual(viewer);
+  await expect(viewers.authenticate('nc_token', '192.0.2.2')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  await expect(viewers.authenticate('nc_token', null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  expect(asked).toEqual(['192.0.2.1', '192.0.2.2', null]);
 });

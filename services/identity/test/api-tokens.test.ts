@@ -125,10 +125,15 @@ describe('an API token', () => {
   it('is refused while its user is deactivated, and may do nothing while that owes a new password', async () => {
     const user = await member(identity, admin, 'leaves', acme, 'operator');
     const { secret } = await make(user);
-    await identity.sql('UPDATE identity.users SET must_change_password = true WHERE id = $1', [user.userId]);
+    // gateways ask again when they are told
+    const told = async () => (await identity.events()).filter(({ type, entityId }) => type === 'user.access' && entityId === user.userId).length;
+    const before = await told();
+    await identity.ask(admin, 'mutation ($id: ID!) { forcePasswordReset(userId: $id) { id } }', { id: user.userId });
     expect((await authenticate(secret)).viewer).toMatchObject({ roles: [], owes: 'new_password' });
-    await identity.sql('UPDATE identity.users SET deactivated_at = now() WHERE id = $1', [user.userId]);
+    expect(await told()).toBe(before + 1);
+    await identity.ask(admin, 'mutation ($id: ID!) { deactivateUser(id: $id) { id } }', { id: user.userId });
     expect(await codeOf(secret)).toBe('UNAUTHENTICATED');
+    expect(await told()).toBe(before + 2);
   });
 
   it('tells when and from where it was last used, to the minute', async () => {

@@ -5,7 +5,7 @@ import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import { parseEmail, parseName, parseUsername } from '../rules.ts';
 import { issueMailToken } from '../store/mail-tokens.ts';
-import { changeUser, editUser, forgetUser, requireDispensable, type Edit } from '../store/people.ts';
+import { changeUser, editUser, forgetUser, hasItsAddress, requireDispensable, type Edit } from '../store/people.ts';
 import { removeRole } from '../store/roles.ts';
 import type { Database } from '../store/database.ts';
 import type { UserRecord } from '../visibility.ts';
@@ -28,7 +28,7 @@ export interface People {
   /** It can't sign in any more, its sessions and API tokens are refused. INVALID_STATE for the last administrator of the platform. */
   deactivate(asker: Asker, id: string): Promise<UserRecord>;
   reactivate(asker: Asker, id: string): Promise<UserRecord>;
-  /** Ends its sessions and mails it a link; with its old password it can do nothing but choose a new one. */
+  /** Ends its sessions and mails it a link, if the address is known to be its own; with its old password it can do nothing but choose a new one. */
   forcePasswordReset(asker: Asker, id: string): Promise<UserRecord>;
   endSessions(asker: Asker, id: string): Promise<UserRecord>;
   /** Leaves nothing of the person but the id, which others' rows name. INVALID_STATE for the last administrator of the platform. */
@@ -58,8 +58,9 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
       const user = await changeUser(db, { verb: 'update', userId, viewer: asker.viewer, address: edit.email }, at, async (tx, before) => {
         const { email, ...rest } = edit;
         if (email === undefined || email === before.email) return editUser(tx, userId, rest);
+        const isTold = before.kind === 'person' && (await hasItsAddress(tx, userId));
         await editUser(tx, userId, edit);
-        if (before.kind === 'person') await mailbox.post(tx, { kind: 'email_changed', recipient: before.email, userId, content: { name: before.name, email, address, at } }, at);
+        if (isTold) await mailbox.post(tx, { kind: 'email_changed', recipient: before.email, userId, content: { name: before.name, email, address, at } }, at);
       });
       log(asker, userId, 'user updated', { fields: Object.keys(edit) });
       return user;
@@ -90,9 +91,11 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
       const [userId, at] = [userIn(id), now()];
       const user = await changeUser(db, { verb: 'forcePasswordReset', userId, viewer: asker.viewer }, at, async (tx, { email, name }) => {
         await tx.user.update({ where: { id: userId }, data: { mustChangePassword: true } });
+        const consequences = { endsSessions: true, changesAccess: true }; // its API tokens may do nothing until then, either
+        if (!(await hasItsAddress(tx, userId))) return consequences;
         const token = await issueMailToken(tx, { userId, email, purpose: 'reset_password', lifetimeMs: FORCED_RESET_LIFETIME_MS }, at);
         await mailbox.post(tx, { kind: 'reset_password', recipient: email, userId, content: { name, token } }, at);
-        return { endsSessions: true };
+        return consequences;
       });
       log(asker, userId, 'new password demanded');
       return user;
