@@ -112,6 +112,26 @@ describe('a change of address', () => {
     admin = (await login(identity)).viewer;
   });
 
+  it('is asked for five times in a quarter of an hour, and no more', async () => {
+    const { viewer } = await somebody();
+    const ask = async (number: number) => (await request(viewer, `many${number}@example.org`)).error?.code ?? 'done';
+    for (let number = 0; number < 5; number += 1) expect(await ask(number)).toBe('done');
+    expect(await ask(5)).toBe('RATE_LIMITED');
+    identity.clock.advance(15 * 60_000);
+    expect(await ask(6)).toBe('done');
+  });
+
+  it('writes nothing to an address that nobody has shown to be its own', async () => {
+    const { data } = await identity.ask(null, 'mutation { register(input: { email: "someoneelse@example.org", password: "a stranger chose this", name: "Stranger" }) { user { id } } }');
+    const userId = data['register'].user.id;
+    const { viewer } = await login(identity, { email: 'someoneelse@example.org', password: 'a stranger chose this' });
+    await request(viewer, 'own@example.org', 'a stranger chose this');
+    const { token } = await server.arrived('own@example.org', /new e-mail address/);
+    expect((await confirm(token!)).error).toBeNull(); // every such mail has one
+    expect((await mailsFor('someoneelse@example.org')).map(({ kind }) => kind)).toEqual(['verify_email']);
+    expect((await identity.ask(admin, 'query ($id: ID!) { user(id: $id) { email emailVerified } }', { id: userId })).data).toEqual({ user: { email: 'own@example.org', emailVerified: true } });
+  });
+
   it('needs the password, and another address', async () => {
     const { viewer, email } = await somebody();
     expect((await request(viewer, 'else@example.org', 'a wrong password')).error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'password' });
@@ -123,6 +143,17 @@ describe('a change of address', () => {
 });
 
 describe('deleteAccount', () => {
+  it('is no way to guess a password', async () => {
+    const { viewer } = await somebody();
+    const codes: string[] = [];
+    while (codes.at(-1) !== 'RATE_LIMITED' && codes.length < 50) {
+      const { error } = codes.length % 2 === 0 ? await remove(viewer, `guess ${codes.length}`) : await request(viewer, 'else@example.org', `guess ${codes.length}`);
+      codes.push(error?.code ?? 'done');
+    }
+    expect(new Set(codes)).toEqual(new Set(['BAD_USER_INPUT', 'RATE_LIMITED']));
+    expect((await remove(viewer, PASSWORD)).error).toMatchObject({ code: 'RATE_LIMITED' });
+  });
+
   it('leaves nothing of whoever asks for it with the password', async () => {
     const { viewer, email, accessToken } = await somebody();
     expect((await remove(viewer, 'a wrong password')).error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'password' });

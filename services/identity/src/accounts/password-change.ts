@@ -3,13 +3,11 @@ import { DomainError, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
-import type { Passwords } from '../passwords.ts';
 import { parsePassword } from '../rules.ts';
 import { lockAccount, putPassword } from '../store/credentials.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import type { Origin } from '../store/sessions.ts';
-import { countFailures, forgiveFailures, readRefusals } from '../store/sign-in-attempts.ts';
-import { sessionThrottleKeyOf } from './devices.ts';
+import type { OwnPassword } from './own-password.ts';
 
 /** For who knows its password, and wants another one. */
 export interface PasswordChange {
@@ -19,15 +17,13 @@ export interface PasswordChange {
 
 interface PasswordChangeOptions {
   db: Database;
-  passwords: Passwords;
+  ownPassword: OwnPassword;
   mailbox: Mailbox;
   now: () => Date;
   logger: Logger;
 }
 
-const HASHES = 2;
-
-export function createPasswordChange({ db, passwords, mailbox, now, logger }: PasswordChangeOptions): PasswordChange {
+export function createPasswordChange({ db, ownPassword, mailbox, now, logger }: PasswordChangeOptions): PasswordChange {
   async function read(tx: Transaction, userId: UserId) {
     const account = await lockAccount(tx, userId);
     if (account === null) throw new DomainError('UNAUTHENTICATED', 'This account is gone: sign in again.');
@@ -36,17 +32,12 @@ export function createPasswordChange({ db, passwords, mailbox, now, logger }: Pa
 
   return {
     async change({ viewer, requestId }, { currentPassword, newPassword }, { address }) {
-      const { userId, sessionId } = requireSignedIn(viewer);
+      const known = requireSignedIn(viewer);
+      const { userId, sessionId } = known;
       const before = await db.$transaction((tx) => read(tx, userId));
       const password = parsePassword(newPassword, [before.email, before.name, before.username ?? ''], 'newPassword');
-      const throttle = sessionThrottleKeyOf(sessionId);
-      const passwordHash = await passwords.inTurn(HASHES, async ({ verify, hash }) => {
-        const [until] = (await readRefusals(db, [throttle], now())).values();
-        if (until !== undefined) throw new DomainError('RATE_LIMITED', `Too many failed attempts: try again in ${Math.max(1, Math.ceil((until.getTime() - now().getTime()) / 1000))} s.`);
-        if (!(await verify(currentPassword, before.passwordHash))) {
-          await db.$transaction((tx) => countFailures(tx, [throttle], now()));
-          throw new DomainError('BAD_USER_INPUT', 'This is not your password.', { field: 'currentPassword' });
-        }
+      const asked = { viewer: known, typed: currentPassword, stored: before.passwordHash, field: 'currentPassword' };
+      const passwordHash = await ownPassword.check(asked, 1, ({ hash }) => {
         if (currentPassword === password) throw new DomainError('BAD_USER_INPUT', 'This is the password that you have.', { field: 'newPassword' });
         return hash(password);
       });
@@ -55,7 +46,6 @@ export function createPasswordChange({ db, passwords, mailbox, now, logger }: Pa
         const { email, name, emailClaimed, passwordHash: still } = await read(tx, userId);
         if (still !== before.passwordHash) throw new DomainError('CONFLICT', 'Your password was changed just now, by somebody else.');
         if (emailClaimed) await mailbox.post(tx, { kind: 'password_changed', recipient: email, userId, content: { name, address, at } }, at);
-        await forgiveFailures(tx, throttle);
         await putPassword(tx, { userId, passwordHash, except: sessionId }, at);
       });
       logger.info({ requestId, userId, sessionId, address }, 'password changed');

@@ -1,10 +1,11 @@
 import { requireSignedIn } from '@novacron/contracts';
-import { DomainError } from '@novacron/core';
+import { DomainError, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import { claimAddress, lockAddress } from '../store/claims.ts';
-import type { Database } from '../store/database.ts';
+import type { MailTokenPurpose } from '../generated/prisma/enums.ts';
+import type { Database, Transaction } from '../store/database.ts';
 import { countMailTokens, issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
 
 /** Shows that somebody reads mail at its account's address. */
@@ -28,6 +29,12 @@ export const VERIFICATION_MS = 24 * 60 * MINUTE_MS;
 /** So many mails of one kind in a quarter of an hour: none gets lost so often. */
 export const MAILS = { most: 5, withinMs: 15 * MINUTE_MS } as const;
 
+/** RATE_LIMITED once a user was sent so many. */
+export async function requireFewMails(tx: Transaction, of: { userId: UserId; purpose: MailTokenPurpose }, at: Date): Promise<void> {
+  if ((await countMailTokens(tx, of, new Date(at.getTime() - MAILS.withinMs))) < MAILS.most) return;
+  throw new DomainError('RATE_LIMITED', `${MAILS.most} such mails were sent just now: look for them, or try again in a quarter of an hour.`);
+}
+
 export function createVerification({ db, mailbox, now, logger }: VerificationOptions): Verification {
   return {
     async request({ viewer, requestId }) {
@@ -36,9 +43,7 @@ export function createVerification({ db, mailbox, now, logger }: VerificationOpt
       await db.$transaction(async (tx) => {
         const { email, name, emailVerified } = await tx.user.findUniqueOrThrow({ where: { id: userId }, select: { email: true, name: true, emailVerified: true } });
         if (emailVerified) throw new DomainError('INVALID_STATE', 'Your address is verified already.');
-        if ((await countMailTokens(tx, { userId, purpose: 'verify_email' }, new Date(at.getTime() - MAILS.withinMs))) >= MAILS.most) {
-          throw new DomainError('RATE_LIMITED', `You were sent ${MAILS.most} mails just now: look for them, or try again in a quarter of an hour.`);
-        }
+        await requireFewMails(tx, { userId, purpose: 'verify_email' }, at);
         const token = await issueMailToken(tx, { userId, email, purpose: 'verify_email', lifetimeMs: VERIFICATION_MS }, at);
         await mailbox.post(tx, { kind: 'verify_email', recipient: email, userId, content: { name, token } }, at);
       });

@@ -28,7 +28,7 @@ builder.mutationFields((t) => ({
     description:
       'Mails an invitation to a tenant, good for 7 days. The answer is a user in the state INVITED, whether or not somebody has an account with the address: that account becomes the member when ' +
       'its owner accepts. Sent again, the mail before is good for nothing. Needs user:invite in the tenant; platform_admin is given by platform administrators only. ' +
-      'NOT_FOUND (the tenant), FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (a member has the address), INVALID_STATE (who was invited is deactivated).',
+      'NOT_FOUND (the tenant), FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (a member has the address), INVALID_STATE (who was invited is deactivated), RATE_LIMITED after five to one address within a quarter of an hour.',
     args: { input: t.arg({ type: InviteUserInput, required: true, description: 'The invitation.' }) },
     resolve: async (_root, { input }, context) => ({ user: await context.invitations.invite(context, input), viewer: requireViewer(context.viewer) }),
   }),

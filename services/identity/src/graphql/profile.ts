@@ -21,7 +21,7 @@ builder.mutationFields((t) => ({
     cost: 10, // as login
     description:
       'Mails a link to a new address, good for a day: your account keeps the old one until you follow it. True, whether or not the address has an account, whose owner then is told. ' +
-      'BAD_USER_INPUT (newEmail, password).',
+      'BAD_USER_INPUT (newEmail, password); RATE_LIMITED after too many wrong passwords, or five mails within a quarter of an hour.',
     args: {
       newEmail: t.arg.string({ required: true, description: 'The new address.' }),
       password: t.arg.string({ required: true, description: 'Your password.' }),
@@ -44,7 +44,7 @@ builder.mutationFields((t) => ({
   deleteAccount: t.boolean({
     cost: 10, // as login
     description:
-      'Deletes your own account for good: nothing of you is kept but the id, and what you have made stays with the tenants. True. BAD_USER_INPUT (password); INVALID_STATE for the last administrator of the platform.',
+      'Deletes your own account for good: nothing of you is kept but the id, and what you have made stays with the tenants. True. BAD_USER_INPUT (password); RATE_LIMITED after too many wrong ones; INVALID_STATE for the last administrator of the platform.',
     args: { password: t.arg.string({ required: true, description: 'Your password.' }) },
     resolve: async (_root, { password }, context) => {
       await context.profile.deleteAccount(context, password);

@@ -2,6 +2,7 @@ import { requireInTenant, requireSettled, requireSignedIn } from '@novacron/cont
 import { DomainError, parseId, type TenantId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
+import { requireFewMails } from '../accounts/verification.ts';
 import type { Admission, Owed, SignedIn } from '../admission.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import type { Passwords } from '../passwords.ts';
@@ -31,7 +32,8 @@ export interface Acceptance {
 export interface Invitations {
   /**
    * The same answer whether or not somebody has an account with the address. Asked again it sends another mail, and the one before is
-   * good for nothing. Errors: NOT_FOUND (the tenant), FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (a member), INVALID_STATE.
+   * good for nothing. Errors: NOT_FOUND (the tenant), FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (a member), INVALID_STATE,
+   * RATE_LIMITED after five within a quarter of an hour.
    */
   invite(asker: Asker, input: NewInvitation): Promise<UserRecord>;
   /** For who has no account yet: with a password it has one, and has signed in. BAD_USER_INPUT; INVALID_STATE where there is an account. */
@@ -61,6 +63,7 @@ export function createInvitations({ db, passwords, admission, mailbox, now, logg
       requireMayGrant(viewer, role);
       const [email, name, at] = [parseEmail(input.email), input.name == null ? null : parseName(input.name), now()];
       const user = await invite(db, { email, name, tenantId, role }, viewer, at, async (tx, invited, tenant) => {
+        await requireFewMails(tx, { userId: invited.id, purpose: 'invitation' }, at);
         const token = await issueMailToken(tx, { userId: invited.id, email, purpose: 'invitation', lifetimeMs: INVITATION_LIFETIME_MS }, at);
         const host = await tx.user.findUniqueOrThrow({ where: { id: viewer.userId }, select: { name: true } });
         await mailbox.post(tx, { kind: 'invitation', recipient: email, userId: invited.id, tenantId, content: { name: invited.name, token, tenant, invitedBy: host.name } }, at);

@@ -1,12 +1,13 @@
-import { requireSettled } from '@novacron/contracts';
-import { DomainError, type UserId } from '@novacron/core';
+import { requireSettled, type Viewer } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
+import type { OwnPassword } from '../accounts/own-password.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
-import type { Passwords } from '../passwords.ts';
 import { parseEmail, parseName, parseUsername } from '../rules.ts';
+import { requireFewMails } from '../accounts/verification.ts';
 import { issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
-import { changeOwn, editUser, forgetUser, moveToAddress, requireDispensable } from '../store/people.ts';
+import { changeOwn, editUser, forgetUser, hasItsAddress, moveToAddress, requireDispensable } from '../store/people.ts';
 import type { Database } from '../store/database.ts';
 import type { UserRecord } from '../visibility.ts';
 
@@ -14,17 +15,17 @@ import type { UserRecord } from '../visibility.ts';
 export interface Profile {
   /** BAD_USER_INPUT, ALREADY_EXISTS (username). */
   update(asker: Asker, changes: { name?: string | null | undefined; username?: string | null | undefined }): Promise<UserRecord>;
-  /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password). */
+  /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password), RATE_LIMITED after too many wrong ones. */
   requestEmailChange(asker: Asker, input: { newEmail: string; password: string }, address: string | null): Promise<void>;
   /** By that link, signed in or not. BAD_USER_INPUT (token), INVALID_STATE where the address has become somebody else's. */
   confirmEmailChange(token: string, from: string | null, requestId: string): Promise<void>;
-  /** BAD_USER_INPUT (password), INVALID_STATE for the last administrator of the platform. */
+  /** BAD_USER_INPUT (password), RATE_LIMITED as above, INVALID_STATE for the last administrator of the platform. */
   deleteAccount(asker: Asker, password: string): Promise<void>;
 }
 
 interface ProfileOptions {
   db: Database;
-  passwords: Passwords;
+  ownPassword: OwnPassword;
   mailbox: Mailbox;
   now: () => Date;
   logger: Logger;
@@ -32,11 +33,10 @@ interface ProfileOptions {
 
 const DAY_MS = 86_400_000;
 
-export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOptions): Profile {
-  /** Whoever finds a browser open can't take the account along. */
-  async function requirePassword(userId: UserId, password: string): Promise<void> {
-    const row = await db.user.findUnique({ where: { id: userId }, select: { passwordHash: true } });
-    if (!(await passwords.verify(password, row?.passwordHash ?? null))) throw new DomainError('BAD_USER_INPUT', 'This is not your password.', { field: 'password' });
+export function createProfile({ db, ownPassword, mailbox, now, logger }: ProfileOptions): Profile {
+  async function requirePassword(viewer: Viewer, typed: string): Promise<void> {
+    const row = await db.user.findUnique({ where: { id: viewer.userId }, select: { passwordHash: true } });
+    await ownPassword.check({ viewer, typed, stored: row?.passwordHash ?? null, field: 'password' }, 0, () => Promise.resolve());
   }
 
   return {
@@ -52,11 +52,13 @@ export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOp
     },
 
     async requestEmailChange({ viewer, requestId }, { newEmail, password }, address) {
-      const { userId } = requireSettled(viewer);
-      const [email, at] = [parseEmail(newEmail, 'newEmail'), now()];
-      await requirePassword(userId, password);
+      const known = requireSettled(viewer);
+      const [{ userId }, email] = [known, parseEmail(newEmail, 'newEmail')];
+      await requirePassword(known, password);
+      const at = now();
       await changeOwn(db, { userId }, at, async (tx, own) => {
         if (own.email === email) throw new DomainError('BAD_USER_INPUT', 'This is the address of your account already.', { field: 'newEmail' });
+        await requireFewMails(tx, { userId, purpose: 'change_email' }, at);
         const owner = await tx.user.findFirst({ where: { email, emailClaimed: true }, select: { id: true, name: true } });
         const token = await issueMailToken(tx, { userId, email, purpose: 'change_email', lifetimeMs: DAY_MS }, at);
         if (owner === null) await mailbox.post(tx, { kind: 'change_email', recipient: email, userId, content: { name: own.name, token } }, at);
@@ -70,15 +72,17 @@ export function createProfile({ db, passwords, mailbox, now, logger }: ProfileOp
       const { userId, email: address } = await readMailToken(db, 'change_email', token, at);
       await changeOwn(db, { userId, address }, at, async (tx, { email: before, name }) => {
         const { email } = await spendMailToken(tx, 'change_email', token, at);
+        const isTold = await hasItsAddress(tx, userId);
         await moveToAddress(tx, userId, email);
-        await mailbox.post(tx, { kind: 'email_changed', recipient: before, userId, content: { name, email, address: from, at } }, at);
+        if (isTold) await mailbox.post(tx, { kind: 'email_changed', recipient: before, userId, content: { name, email, address: from, at } }, at);
       });
       logger.info({ requestId, userId, address: from }, 'address changed');
     },
 
     async deleteAccount({ viewer, requestId }, password) {
-      const [{ userId }, at] = [requireSettled(viewer), now()];
-      await requirePassword(userId, password);
+      const known = requireSettled(viewer);
+      await requirePassword(known, password);
+      const [{ userId }, at] = [known, now()];
       await changeOwn(db, { userId }, at, async (tx, own) => {
         await requireDispensable(tx, own);
         return forgetUser(tx, own, { by: userId, at });

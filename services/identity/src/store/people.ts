@@ -74,6 +74,9 @@ export async function editUser(tx: Transaction, id: UserId, { name, username, em
   });
 }
 
+/** Is the address known to be its own? To any other one nothing of the account is written. */
+export const hasItsAddress = async (tx: Transaction, id: UserId): Promise<boolean> => (await tx.user.count({ where: { id, emailClaimed: true } })) > 0;
+
 /** Somebody has shown that it reads mail at another address than its account's, which has that one from now on. INVALID_STATE when another account has it. */
 export async function moveToAddress(tx: Transaction, userId: UserId, email: string): Promise<void> {
   await tx.mailToken.deleteMany({ where: { userId } });
