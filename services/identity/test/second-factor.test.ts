@@ -76,7 +76,7 @@ describe('setting it up', () => {
       await client.query('SELECT 1 FROM identity.users WHERE id = $1 FOR NO KEY UPDATE', [viewer.userId]);
       const signingIn = kit.signIn('overtakes@example.org');
       const waits = async () => (await identity.sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")).length > 0;
-      await eventually('the sign-in to have asked for no code, and to wait', waits);
+      await eventually('the sign-in to have asked for no code, and to wait', waits, { timeoutMs: 30_000 });
       await client.query('UPDATE identity.totp SET confirmed_at = now() WHERE user_id = $1', [viewer.userId]);
       await client.query('COMMIT');
       expect((await signingIn).data['login']).toEqual({ accessToken: null, refreshToken: null, secondFactorRequired: true, user: null });
