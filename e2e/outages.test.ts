@@ -1,7 +1,7 @@
 import { eventually } from '@novacron/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tokenOfAge } from './kit/actors.ts';
-import type { Graph, Loose, SignedIn } from './kit/client.ts';
+import type { Graph, Loose } from './kit/client.ts';
 import { registerHost } from './kit/embedded.ts';
 import { startFleet, PARTS, type Fleet } from './kit/fleet.ts';
 import { Follower } from './kit/follower.ts';
@@ -28,6 +28,9 @@ afterAll(() => fleet?.close());
 
 /** Whoever asks does so with a new token from now on. */
 const signInAgain = async (): Promise<void> => void Object.assign(people.operator, await fleet.graph.login(people.operator.email, 'a password for tests'));
+
+const signInViewer = async (): Promise<Graph> => fleet.graph.as(await fleet.graph.login(people.viewer.email, 'a password for tests'));
+const sessionOf = async (graph: Graph): Promise<string> => (await graph.run('{ me { sessions { id current } } }'))['me'].sessions.find(({ current }: Loose) => current).id;
 
 /** Sends until it is answered, as a client with an idempotency key may. */
 const insist = (document: string, variables: object): Promise<Loose> =>
@@ -101,6 +104,16 @@ describe('kill -9 of the vms and operations process', () => {
   });
 });
 
+it('kill -9 of whoever numbers events: a session that ends is refused all the same, since Redis knows', async () => {
+  const [lost, kept] = await Promise.all([signInViewer(), signInViewer()]);
+  const id = await sessionOf(lost);
+  await fleet.kill('core');
+  await kept.run('mutation ($id: ID!) { revokeSession(id: $id) }', { id });
+  expect(await eventually('a refusal', async () => (await lost.ask('{ me { email } }')).errors[0]?.extensions.code)).toBe('UNAUTHENTICATED');
+  expect(await kept.run('{ me { email } }')).toEqual({ me: { email: people.viewer.email } });
+  await fleet.start('core');
+});
+
 it('kill -9 of the gateway: a subscriber comes back and has missed nothing', async () => {
   const follower = await followed(async () => {
     await fleet.kill('gateway');
@@ -156,18 +169,16 @@ describe('Redis', () => {
   ])('%s: old tokens have to wait, and what has ended stays ended', async (_what, meanwhile) => {
     const old = fleet.graph.as({ token: await tokenOfAge(fleet, 2 * 60_000) });
     expect((await old.run('{ me { email } }'))['me'].email).toBe(ADMIN.email);
-    const [before, lost, kept] = await Promise.all(['before', 'lost', 'kept'].map(() => fleet.graph.login(people.viewer.email, 'a password for tests')));
-    const graphOf = (someone: SignedIn | undefined) => fleet.graph.as(someone ?? null);
-    const sessionOf = async (someone: SignedIn | undefined) => (await graphOf(someone).run('{ me { sessions { id current } } }'))['me'].sessions.find(({ current }: Loose) => current).id;
-    const lostSession = await sessionOf(lost);
-    await graphOf(before).run('mutation { logout }');
-    const subscription = await graphOf(lost).subscribe('subscription { vmChanged { cursor } }');
+    const [before, lost, kept] = await Promise.all([signInViewer(), signInViewer(), signInViewer()]);
+    const id = await sessionOf(lost);
+    await before.run('mutation { logout }');
+    const subscription = await lost.subscribe('subscription { vmChanged { cursor } }');
     fleet.redis.kill();
     expect((await old.refused('{ me { email } }')).extensions).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
-    expect((await graphOf(kept).run('mutation ($id: ID!) { revokeSession(id: $id) }', { id: lostSession }))['revokeSession']).toBe(true);
+    expect(await kept.run('mutation ($id: ID!) { revokeSession(id: $id) }', { id })).toEqual({ revokeSession: true });
     expect(await subscription.code()).toBe(4403);
     await subscription.close();
-    const codeFor = async (someone: SignedIn | undefined) => (await graphOf(someone).ask('{ me { email } }')).errors[0]?.extensions.code;
+    const codeFor = async (graph: Graph) => (await graph.ask('{ me { email } }')).errors[0]?.extensions.code;
     expect(await codeFor(lost)).toBe('UNAUTHENTICATED');
     expect(await codeFor(before)).toBe('UNAUTHENTICATED');
     meanwhile();
