@@ -1,6 +1,8 @@
 import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
+import { secretsOf } from '@novacron/secrets';
 import { eventually } from '@novacron/testkit';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -127,6 +129,13 @@ describe('a server in trouble', () => {
     await state(identity, 'grace@example.org', { state: 'QUEUED', attempts: 2, error: expect.stringContaining('535') });
     const said = lines.join('') + JSON.stringify(await row(identity, 'grace@example.org'));
     for (const secret of [credentials.password, encodeURIComponent(credentials.password), 'the-secret-token']) expect(said).not.toContain(secret);
+  });
+
+  it('is none for a mail that does not open, which waits for its key', async () => {
+    const { identity, server } = await started();
+    await post(identity, 'ada@example.org', {}, identity.another({ secrets: secretsOf(randomBytes(32)) }));
+    await state(identity, 'ada@example.org', { state: 'QUEUED', attempts: 1, due_at: new Date(identity.clock.now().getTime() + 15_000), error: expect.stringContaining('key') });
+    expect(server.mails).toEqual([]);
   });
 
   it.each([{ recipientCode: 550 }, { messageCode: 554 }])('is not asked again when it refuses the mail for good: %j', async (trouble) => {

@@ -73,8 +73,8 @@ export function startCourier({ db, secrets, redis, ringer, mail, now, logger }: 
       await server.send({ ...taken, ...write(taken) });
     } catch (error) {
       if (dropped) return;
-      const permanent = !(error instanceof SmtpRefusal) || error.permanent;
-      const afterMs = permanent ? null : retryAfterMs(attempts);
+      // what can't be written here and now may be: by a newer version, or with the key that is on its way
+      const afterMs = error instanceof SmtpRefusal && error.permanent ? null : retryAfterMs(attempts);
       const reason = error instanceof Error ? error.message : String(error);
       await mailFailed(db, taken, reason, afterMs === null ? null : new Date(now().getTime() + afterMs));
       logger.warn({ mailId: id, kind, attempt: attempts, reason, retryMs: afterMs }, afterMs === null ? 'mail given up' : 'mail not sent');
@@ -86,12 +86,8 @@ export function startCourier({ db, secrets, redis, ringer, mail, now, logger }: 
   }
 
   function write({ id, kind, content, keyId }: TakenMail) {
-    try {
-      const plaintext: unknown = JSON.parse(secrets.open({ sealed: content, keyId }, contentOf(id)).toString('utf8'));
-      return writeMail(kind, plaintext, mail.publicUrl);
-    } catch (cause) {
-      throw new Error('This mail could not be written.', { cause }); // the cause may quote what must not be read
-    }
+    const plaintext: unknown = JSON.parse(secrets.open({ sealed: content, keyId }, contentOf(id)).toString('utf8'));
+    return writeMail(kind, plaintext, mail.publicUrl);
   }
 
   async function sweep(): Promise<void> {
