@@ -1,6 +1,9 @@
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { newId } from '@novacron/core';
+import { createHousekeeping } from '../src/accounts/housekeeping.ts';
+import { openDatabase } from '../src/store/database.ts';
 import { login, makeTenant, makeUser, member, PASSWORD, startIdentity, type TestIdentity } from './identity.ts';
 
 let identity: TestIdentity;
@@ -85,4 +88,23 @@ it('an API token ends no session, not even of its owner', async () => {
   const token: Viewer = { ...tenantAdmin, scopes: ['session:revoke', 'user:read'] };
   expect((await revoke(token, tenantAdmin.sessionId)).error).toMatchObject({ code: 'FORBIDDEN' });
   expect((await revokeOthers(token)).error).toMatchObject({ code: 'FORBIDDEN' });
+});
+
+it('a session is forgotten when its lifetime is over, not before, ended or not', async () => {
+  const db = openDatabase(identity.databaseUrl);
+  const tidy = createHousekeeping({ db, now: identity.clock.now, logger: pino({ level: 'silent' }) });
+  try {
+    await makeUser(identity, admin, 'frank', acme, 'viewer');
+    const [ended, open] = [await signIn('frank'), await signIn('frank')];
+    await revoke(open.viewer, ended.viewer.sessionId);
+    const left = async () => (await identity.sql('SELECT id FROM identity.sessions WHERE user_id = $1 ORDER BY id', [open.viewer.userId])).map(({ id }) => id);
+    identity.clock.advance(30 * 24 * 3_600_000 - 1);
+    await tidy();
+    expect(await left()).toEqual([ended.viewer.sessionId, open.viewer.sessionId]);
+    identity.clock.advance(1);
+    await tidy();
+    expect(await left()).toEqual([]);
+  } finally {
+    await db.$disconnect();
+  }
 });

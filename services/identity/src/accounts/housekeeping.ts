@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { removeUnclaimed } from '../store/claims.ts';
 import type { Database } from '../store/database.ts';
 import { forgetOldMailTokens } from '../store/mail-tokens.ts';
+import { forgetOldSessions } from '../store/sessions.ts';
 import { forgetOldAttempts } from '../store/sign-in-attempts.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -16,7 +17,8 @@ export const createHousekeeping = ({ db, now, logger }: { db: Database; now: () 
     if (removed > 0) logger.info({ removed }, 'accounts removed that nobody verified');
     await forgetOldMailTokens(db, at);
     await forgetOldAttempts(db, at);
+    await forgetOldSessions(db, at);
   } catch (err) {
-    logger.warn({ err }, 'old accounts and attempts could not be forgotten');
+    logger.warn({ err }, 'old accounts, attempts and sessions could not be forgotten');
   }
 };

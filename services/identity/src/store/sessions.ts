@@ -102,3 +102,8 @@ export async function noteUses(db: Database, uses: readonly { id: string; at: Da
       free AS (SELECT s.id, used.at FROM sessions s JOIN used ON used.id = s.id WHERE s.last_used_at < used.at ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED)
     UPDATE sessions s SET last_used_at = free.at FROM free WHERE s.id = free.id`;
 }
+
+/** Forgets the sessions whose lifetime is over: until then a refresh token that comes back is recognised. */
+export async function forgetOldSessions(db: Database, at: Date): Promise<void> {
+  await db.$executeRaw`DELETE FROM sessions s WHERE NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = s.id AND t.expires_at > ${at})`;
+}
