@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { newId } from '@novacron/core';
-import { login, makeTenant, makeUser, member, startIdentity, type TestIdentity } from './identity.ts';
+import { eventually } from '@novacron/testkit';
+import { login, LOGIN, makeTenant, makeUser, member, startIdentity, type TestIdentity } from './identity.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 let identity: TestIdentity;
@@ -87,6 +88,21 @@ describe('sign-ins', () => {
     const from = (id: string) => nodes(failedLogins).filter(({ user }) => user?.id === id).map(({ address, device }) => [address, device]);
     expect(from(operator.userId)).toEqual(Array.from({ length: 4 }, () => ['203.0.113.7', 'Firefox']));
     expect(from(both)).toEqual([[null, null]]);
+  });
+
+  it('that failed just now are there, with what came of each', async () => {
+    const id = await makeUser(identity, admin, 'guessed', tenant, 'viewer');
+    const outcomes = async () => nodes((await look(tenantAdmin, FAILED)).failedLogins).filter(({ user }) => user?.id === id).map(({ outcome }) => outcome);
+    const seen = (outcome: string) =>
+      eventually(outcome, async () => {
+        await identity.ask(null, LOGIN, { email: 'guessed@example.org', password: 'a wrong password' });
+        return (await outcomes()).includes(outcome);
+      });
+    await seen('wrong_password');
+    await seen('locked');
+    expect((await look(tenantAdmin, LOCKED)).lockedAccounts).toContainEqual({ refused: expect.any(Number), lastAt: identity.clock.now().toISOString(), user: { id } });
+    await identity.sql('DELETE FROM identity.sign_in_attempts WHERE user_id = $1', [id]);
+    await identity.sql('DELETE FROM identity.users WHERE id = $1', [id]);
   });
 
   it('come a page at a time', async () => {
