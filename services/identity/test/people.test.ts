@@ -136,7 +136,11 @@ describe('deactivateUser', () => {
   it('keeps a user out at once, until it is let in again', async () => {
     const { id, email } = await somebody();
     const { accessToken, refreshToken, viewer } = await login(identity, { email, password: PASSWORD });
+    const made = await identity.ask(viewer, 'mutation { createApiToken(input: { name: "program", scopes: ["vm:read"] }) { secret } }');
+    const { secret } = made.data['createApiToken'];
+    expect(await authenticates(secret)).toBe(true);
     const { data } = await does(as('boss'), 'deactivateUser', id);
+    expect(await authenticates(secret)).toBe(false);
     expect(data['deactivateUser']).toMatchObject({ state: 'DEACTIVATED', roles: [{ role: 'viewer' }] });
     expect(await eventsAbout(id, viewer.sessionId)).toEqual(['user.access', 'session.revoked', 'user.access']);
     expect(await authenticates(accessToken)).toBe(false);
