@@ -23,22 +23,28 @@ export interface SealOptions {
   pool: pg.Pool;
   secrets: Secrets;
   logger: Logger;
+  isFirst?: boolean;
 }
 
 /**
  * Looks at what was chained since the last time, and seals where the chain is now. Where that is not whole, or the seal of before does
- * not fit, nothing is sealed: an error is logged, each time.
+ * not fit or is gone, nothing is sealed: an error is logged, each time. `isFirst`: a log that was never sealed may have entries already.
  */
-export async function sealAudit({ pool, secrets, logger }: SealOptions): Promise<void> {
+export async function sealAudit({ pool, secrets, logger, isFirst = false }: SealOptions): Promise<void> {
   const head = await readHead(pool);
-  const before = head.seal === null ? BEGINNING : openSeal(secrets, head.seal);
-  const fault = before === null ? 'the seal can not be opened' : await faultSince(pool, before, head);
+  const fault = await faultBefore(head);
   if (fault !== null) return logger.error({ fault }, 'the audit log is not what it was: see npm run audit:verify');
-  if (head.seal !== null && before?.position === head.position) return;
+  if (head.seal !== null && openSeal(secrets, head.seal)?.position === head.position) return;
   const hash = head.hash.toString('hex');
   const { sealed, keyId } = secrets.seal(Buffer.from(JSON.stringify({ position: head.position, hash })), SEAL_CONTEXT);
   await pool.query('SELECT operations.seal_audit($1, $2)', [sealed, keyId]);
   logger.info({ position: head.position, hash }, 'audit log sealed');
+
+  async function faultBefore({ seal, position }: StoredHead): Promise<string | null> {
+    if (seal === null) return position === 0 || isFirst ? faultSince(pool, BEGINNING, head) : 'the seal is missing';
+    const before = openSeal(secrets, seal);
+    return before === null ? 'the seal can not be opened' : faultSince(pool, before, head);
+  }
 }
 
 async function faultSince(pool: pg.Pool, before: Place, head: Place): Promise<string | null> {

@@ -33,6 +33,7 @@ export async function verifyAudit({ reader, secrets, known = [] }: VerifyOptions
     const stored = await readHead(reader);
     const sealed = stored.seal && secrets ? openSeal(secrets, stored.seal) : null;
     if (stored.seal && secrets && sealed === null) faults.push('the seal can not be opened with this key: it was changed, or sealed with another one');
+    if (stored.seal === null && secrets && stored.position > 0) faults.push('the seal is missing');
     const expected = new Map<number, { hash: Buffer; by: string }[]>();
     const expect = (place: Place, by: string) => expected.set(place.position, [...(expected.get(place.position) ?? []), { hash: place.hash, by }]);
     expect(stored, 'the head');

@@ -58,6 +58,7 @@ export async function startIdentity(options: Partial<IdentityOptions> = {}): Pro
   const clock = testClock();
   const masterKey = randomBytes(32);
   const pool = new pg.Pool({ connectionString: database.url, max: 2 });
+  pool.on('error', () => {}); // of a connection that the database's end meets on its way out
   const services: IdentityService[] = [];
   const another = (more: Partial<IdentityOptions> = {}) => {
     const service = createIdentityService({ databaseUrl: database.url, secrets: secretsOf(masterKey), redis: redisOptions(redis.url), clock: clock.now, bootstrap: ADMIN, ...options, ...more });
