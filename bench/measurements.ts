@@ -5,11 +5,12 @@ import { acceptanceFigures, deliveryFigures, imageVmFigures, migrationFigures, m
 import { measureImageVm } from './image-vm.ts';
 import { measureHttp } from './http.ts';
 import type { Lab } from './lab.ts';
-import { broadcastFigures, httpFigures, peerFigures, peerNotes, soakFigures, soakNotes, subscriptionFigures, type LoadFigure } from './load/figures.ts';
+import { broadcastFigures, floodFigures, floodNotes, httpFigures, peerFigures, peerNotes, soakFigures, soakNotes, subscriptionFigures, type LoadFigure } from './load/figures.ts';
 import type { Scale } from './load/scale.ts';
 import { measureMigration } from './migration.ts';
 import { measurePeer } from './peer.ts';
 import { measurePower } from './power.ts';
+import { measureSignInFlood } from './sign-in-flood.ts';
 import { measureSoak } from './soak.ts';
 import { measureSubscriptions } from './subscriptions.ts';
 import { measureVolumes } from './volumes.ts';
@@ -68,6 +69,13 @@ export const MEASUREMENTS = {
       return { figures: acceptanceFigures(samples), memory: samples.memory };
     },
   },
+  'sign-in-flood': {
+    says: 'Queries beside people who guess at passwords',
+    measure: async ({ lab, scale }) => {
+      const flood = await measureSignInFlood(await lab(), scale);
+      return { loads: floodFigures(flood), notes: floodNotes(flood) };
+    },
+  },
   power: { says: 'Guests created, started and stopped', measure: async ({ lab, rounds }) => ({ figures: powerFigures(await measurePower(await lab(), rounds)) }) },
   delivery: { says: 'Changes delivered', measure: async ({ lab }) => ({ figures: deliveryFigures(await measureDelivery(await lab())) }) },
   volumes: { says: 'Volumes made and cloned', measure: async ({ lab, rounds }) => ({ figures: volumeFigures(await measureVolumes(await lab(), rounds)) }) },
@@ -87,4 +95,4 @@ export const NAMES = Object.keys(MEASUREMENTS) as MeasurementName[]; // an objec
 export const TOGETHER = NAMES.filter((name) => !('isAlone' in MEASUREMENTS[name]));
 
 /** In the order in which they are shown. */
-export const SHOWN: Readonly<Record<MeasurementName, number>> = { power: 1, 'image-vm': 2, volumes: 3, migration: 4, acceptance: 5, delivery: 6, subscriptions: 7, broadcast: 8, peer: 9, http: 10, soak: 11 };
+export const SHOWN: Readonly<Record<MeasurementName, number>> = { power: 1, 'image-vm': 2, volumes: 3, migration: 4, acceptance: 5, delivery: 6, subscriptions: 7, broadcast: 8, peer: 9, http: 10, 'sign-in-flood': 11, soak: 12 };

@@ -1,4 +1,5 @@
 import type { Sides } from '../peer.ts';
+import { SIGN_INS_PER_SECOND, type Flood } from '../sign-in-flood.ts';
 import type { Soak } from '../soak.ts';
 import { summarize, type Summary } from '../statistics.ts';
 import { CLIENTS_PER_TOPIC, eventsPerSecond, type Scale } from './scale.ts';
@@ -80,6 +81,22 @@ export function peerNotes({ novacron, hive }: Sides): string[] {
 export const httpFigures = (load: Load, { clients }: Scale): LoadFigure[] => [
   loadFigure(`${number(clients / 10)} HTTP clients at once, a query of two subgraphs`, load, ({ arrived, expected }) => [{ text: 'no error', met: arrived === expected }]),
 ];
+
+/** How much longer others' queries may take while too many people sign in. */
+const FLOOD_GROWTH = 2;
+
+export function floodFigures({ quiet, flooded }: Flood): LoadFigure[] {
+  const noError = ({ arrived, expected }: Measured): Goal => ({ text: 'no error', met: arrived === expected });
+  const alone = loadFigure(`${number(Math.round(quiet.rate ?? 0))} queries a second of three subgraphs`, quiet, (figure) => [noError(figure)]);
+  const most = FLOOD_GROWTH * alone.summary.p99;
+  const beside = loadFigure(`the same beside ${SIGN_INS_PER_SECOND} sign-ins a second`, flooded, (figure) => [noError(figure), { text: `p99 ≤ ${FLOOD_GROWTH}× that`, met: figure.summary.p99 <= most }]);
+  return [alone, beside];
+}
+
+export function floodNotes({ signIns: { asked, errors } }: Flood): string[] {
+  const found = Object.entries(errors).map(([code, count]) => `${number(count)} ${code}`);
+  return [`Of ${number(asked)} sign-ins with wrong passwords: ${found.join(', ')}. One core hashes; whoever would wait for more than 2 s is refused.`];
+}
 
 export const soakFigures = ({ load, heap }: Soak, { clients, minutes }: Scale): LoadFigure[] => [
   loadFigure(`${number(clients / 5)} clients that come and go, ${minutes} minutes`, load, (figure) => [
