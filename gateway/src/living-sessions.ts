@@ -1,5 +1,5 @@
 import { ENDED_SESSIONS_KEY, KNOWN_TO_KEY, USED_SESSIONS_KEY } from '@novacron/contracts';
-import { onOneServer } from '@novacron/redis';
+import { onOneServer, redisReady } from '@novacron/redis';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -8,6 +8,9 @@ export interface LivingSessions {
   /** Has it ended? Notes that it is used now. Rejects while Redis can't be asked, or does not know of all that have ended. */
   hasEnded(sessionId: string): Promise<boolean>;
 }
+
+/** A connection that was given up because this process was too busy to hear the answer is back by then. */
+const PATIENCE_MS = 1_000;
 
 /** One question at a time, for all sessions that have come up meanwhile: what a busy gateway asks stays little. */
 export function createLivingSessions(redis: Redis, logger: Logger): LivingSessions {
@@ -35,6 +38,14 @@ export function createLivingSessions(redis: Redis, logger: Logger): LivingSessio
     });
   }
 
+  /** Once more, when Redis was there until now. */
+  const insist = (sessionIds: readonly string[]): Promise<ReadonlySet<string>> =>
+    ask(sessionIds).catch(async (error: unknown) => {
+      if (isAway) throw error;
+      await redisReady(redis, PATIENCE_MS);
+      return ask(sessionIds);
+    });
+
   function tell(err: unknown): void {
     if (err === null && isAway) logger.info('Redis says again which sessions have ended');
     if (err !== null && !isAway) logger.warn({ err }, 'Redis does not say which sessions have ended: tokens older than a minute are refused');
@@ -47,7 +58,7 @@ export function createLivingSessions(redis: Redis, logger: Logger): LivingSessio
         const sessionIds = new Set<string>();
         const ended = asking.then(() => {
           next = null;
-          return ask([...sessionIds]);
+          return insist([...sessionIds]);
         });
         asking = ended.then(() => tell(null), tell);
         next = { sessionIds, ended };
