@@ -21,6 +21,8 @@ export interface Authenticated {
 export interface Viewers {
   /** UNAUTHENTICATED for a token that is no good (any more), or not from the client's address; UNAVAILABLE where nobody can tell. */
   authenticate(token: string, address: string | null): Promise<Authenticated>;
+  /** Is there an answer about this token? Else somebody has to be asked. */
+  knows(token: string, address: string | null): boolean;
   /**
    * False once the log has said that the session ended (in the last 20 minutes: longer than an access token lives) or
    * that its user's roles changed. Whoever keeps an answer asks this at once: an event may come between.
@@ -45,6 +47,9 @@ interface Entry {
   /** When Redis said last that the session lives. */
   livedAt: number;
 }
+
+/** An API token may be good from one address and not from another. */
+const keyOf = (token: string, address: string | null): string => `${token} ${address}`;
 
 /** Asks the authenticator, and listens for what makes its answers stale; what the log said before is read back first. */
 export async function createViewers(authenticator: Authenticator, hub: EventHub, log: EventLog, living: LivingSessions): Promise<Viewers> {
@@ -128,7 +133,7 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
     !revoked.has(viewer.sessionId) && question > (changed.get(viewer.userId) ?? 0);
 
   async function authenticate(token: string, address: string | null): Promise<Authenticated> {
-    const key = `${token} ${address}`; // an API token may be good from one address and not from another
+    const key = keyOf(token, address);
     const entry = entries.get(key) ?? ask(key, token, address);
     const answer = await entry.answer;
     if (Date.now() - entry.livedAt > LIVES_MS) await hear(entry, answer);
@@ -147,6 +152,7 @@ export async function createViewers(authenticator: Authenticator, hub: EventHub,
 
   return {
     authenticate,
+    knows: (token, address) => entries.has(keyOf(token, address)),
     isCurrent,
     close: () => stops.forEach((stop) => stop()),
   };

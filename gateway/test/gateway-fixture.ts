@@ -20,13 +20,13 @@ export class FakeAuthority implements Authenticator {
   readonly stuck = new Set<string>();
   asked = 0;
 
-  signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000, userId = newId<UserId>(), ageMs = 0): { token: string; viewer: Viewer } {
+  signIn(roles: readonly (readonly [Role, TenantId])[], expiresInMs = 600_000, userId = newId<UserId>(), ageMs = 0, prefix = 'token-'): { token: string; viewer: Viewer } {
     const viewer: Viewer = {
       userId,
       sessionId: newId<SessionId>(),
       roles: roles.map(([role, tenantId]) => ({ role, tenantId })),
     };
-    const token = `token-${viewer.sessionId}`;
+    const token = `${prefix}${viewer.sessionId}`;
     this.#tokens.set(token, { viewer, issuedAt: new Date(Date.now() - ageMs), expiresAt: new Date(Date.now() + expiresInMs) });
     return { token, viewer };
   }

@@ -1,3 +1,4 @@
+import { API_TOKEN_PREFIX } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import type { FastifyRequest } from 'fastify';
 import type { Allowance } from '../rate-limits/allowance.ts';
@@ -15,10 +16,16 @@ export const createContextOf = (viewers: Viewers, limits: RateLimits, refusals: 
   };
 };
 
-/** Lets a request in: takes its first point, from its address where nobody stands behind it, a token that is no good included. */
+/**
+ * Lets a request in: takes its first point, from its address where nobody stands behind it, a token that is no good included. What looks like
+ * an API token is looked up in the database: the address pays for that beforehand, or anybody could keep the database busy with tokens made up.
+ */
 export const createAdmission =
   (viewers: Viewers, limits: RateLimits, refusals: Refusals) =>
   async (request: FastifyRequest): Promise<{ authenticated: Authenticated | null; allowance: Allowance }> => {
+    request.allowance = limits.allowanceOf({ viewer: null, address: request.ip });
+    const token = bearerOf(request);
+    if (token?.startsWith(API_TOKEN_PREFIX) && !viewers.knows(token, request.ip)) await request.allowance.admit();
     const [identified] = await Promise.allSettled([authenticate(request, viewers)]);
     const authenticated = identified.status === 'fulfilled' ? identified.value : null;
     const allowance = (request.allowance = limits.allowanceOf({ viewer: authenticated?.viewer ?? null, address: request.ip }));
@@ -31,9 +38,11 @@ export const createAdmission =
   };
 
 /** Nobody without a token, since some fields need none; a token that is no good is refused whatever the fields. */
-async function authenticate({ headers: { authorization }, ip }: FastifyRequest, viewers: Viewers): Promise<Authenticated | null> {
-  if (authorization === undefined) return null;
-  const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
+async function authenticate(request: FastifyRequest, viewers: Viewers): Promise<Authenticated | null> {
+  if (request.headers.authorization === undefined) return null;
+  const token = bearerOf(request);
   if (token === undefined) throw new DomainError('UNAUTHENTICATED', 'Send the access token as "Authorization: Bearer <token>".');
-  return viewers.authenticate(token, ip);
+  return viewers.authenticate(token, request.ip);
 }
+
+const bearerOf = ({ headers: { authorization } }: FastifyRequest): string | undefined => /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1];

@@ -3,7 +3,7 @@ export { DOMAIN_METADATA_URI, DOMAIN_NAME_PREFIX, domainName } from './domains.t
 export type { EventCatalogue, EventRecord, EventType, MigrationFacts, NewEvent, OperationFacts, VmFacts } from './events.ts';
 export { HOST_METRICS_CHANNEL, VM_METRICS_CHANNEL, type HostSample, type VmSample } from './metrics.ts';
 export { UPLOADED_FILES_PATH, UPLOADS_PATH, type ReceiveUpload, type UploadReceipt } from './uploads.ts';
-export type { Authenticator, Subgraph } from './service.ts';
+export { API_TOKEN_PREFIX, type Authenticator, type Subgraph } from './service.ts';
 export { ENDED_SESSIONS_KEY, KNOWN_TO_KEY, USED_SESSIONS_KEY } from './sessions.ts';
 export { HOST_STATES, MIGRATES_FROM, MIGRATION_STATES, OPERATION_STATES, VM_STATES, type HostState, type MigrationState, type OperationState, type VmState } from './states.ts';
 export { declareStep, type StepDeclaration } from './step.ts';

@@ -14,6 +14,9 @@ export interface Subgraph {
   observe?(request: RequestContext, errors: readonly GraphQLError[]): void;
 }
 
+/** How the secret of an API token begins: nobody but identity can tell more of one. */
+export const API_TOKEN_PREFIX = 'nc_';
+
 /** What identity offers the gateway: the only authority on who a token stands for. */
 export interface Authenticator {
   /**

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { requireSignedIn, type Authenticator, type RoleAssignment, type Viewer } from '@novacron/contracts';
+import { API_TOKEN_PREFIX, requireSignedIn, type Authenticator, type RoleAssignment, type Viewer } from '@novacron/contracts';
 import { DomainError, parseId, type SessionId, type TenantId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
@@ -34,17 +34,16 @@ export interface ApiTokens {
   authenticate: Authenticator['authenticate'];
 }
 
-const PREFIX = 'nc_';
 const SECRET_BYTES = 32;
-const SECRET = /^nc_[\w-]{43}$/;
+const SECRET = new RegExp(`^${API_TOKEN_PREFIX}[\\w-]{43}$`);
 /** Enough to tell tokens from one another, and far too little to guess from. */
-const SHOWN_LENGTH = PREFIX.length + 6;
+const SHOWN_LENGTH = API_TOKEN_PREFIX.length + 6;
 /** How exactly the last use is known: of more uses in this time, one is written. */
 const USE_PRECISION_MS = 60_000;
 /** What a token is good for that does not expire: the last moment that there is (ECMA-262, 21.4.1.1). */
 const NEVER = new Date(8.64e15);
 
-export const isApiToken = (token: string): boolean => token.startsWith(PREFIX);
+export const isApiToken = (token: string): boolean => token.startsWith(API_TOKEN_PREFIX);
 
 const hashOf = (secret: string): Buffer<ArrayBuffer> => createHash('sha256').update(secret).digest();
 
@@ -87,7 +86,7 @@ export function createApiTokens({ db, now, logger }: { db: Database; now: () => 
       const [name, scopes, addresses, expiresAt] = [parseName(input.name), parseScopes(input.scopes), parseNetworks(input.addresses ?? []), parseExpiry(input.expiresAt)];
       requireHolds({ ...maker, roles: rolesWithin(maker.roles, tenantId) }, scopes, 'You are');
       requireHolds({ ...maker, userId: owner.userId, roles: rolesWithin(owner.roles, tenantId) }, scopes, 'This account is');
-      const secret = PREFIX + randomBytes(SECRET_BYTES).toString('base64url');
+      const secret = API_TOKEN_PREFIX + randomBytes(SECRET_BYTES).toString('base64url');
       const { userId } = owner;
       const token = await createApiToken(db, {
         userId,
