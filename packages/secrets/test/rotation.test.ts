@@ -159,6 +159,25 @@ describe('changing the master key', () => {
     expect((await look(await createSecrets(file))).filter(({ opens: isOpen }) => !isOpen)).toEqual([]);
   });
 
+  it('does not put back what was changed between a look and a touch', async () => {
+    await putMail(running, 1);
+    await putMail(running, 2);
+    const busy = new pg.Pool({ connectionString: database.url, max: 4 });
+    const query = busy.query.bind(busy) as (text: string, values?: unknown[]) => Promise<pg.QueryResult>; // the one form of it that is used
+    let sent = 0;
+    const send = () => pool.query("UPDATE identity.mails SET content = '' WHERE id = $1", [idOf(1)]);
+    Object.assign(busy, {
+      async query(text: string, values?: unknown[]) {
+        const answer = await query(text, values);
+        if (/^SELECT .*identity\.mails/s.test(text) && sent++ === 0) await send();
+        return answer;
+      },
+    });
+    await rotate({ pool: busy }).finally(() => busy.end());
+    const { rows } = await pool.query<{ length: number }>('SELECT length(content) AS length FROM identity.mails ORDER BY id');
+    expect(rows.map(({ length }) => length > 0)).toEqual([false, true]);
+  });
+
   it('keeps the old key while somebody goes on sealing with it', async () => {
     const stale = secretsOf(oldKey);
     let number = 3_000;
