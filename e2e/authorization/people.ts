@@ -40,7 +40,7 @@ export const people: Cases = {
       expect: TENANT_ADMINS,
     },
     'Mutation.acceptInvitation': {
-      document: `mutation { acceptInvitation(input: { token: "${NO_TOKEN}", password: "long enough to do" }) { accessToken } }`,
+      document: `mutation { acceptInvitation(token: "${NO_TOKEN}", password: "long enough to do") { accessToken } }`,
       expect: { ...WRONG, anonymous: 'BAD_USER_INPUT' },
     },
     'Mutation.joinTenant': { document: `mutation { joinTenant(token: "${NO_TOKEN}") { id } }`, expect: WRONG },

@@ -32,8 +32,9 @@ const SEEN = 'id email name state emailVerified roles { role tenant { id } } per
 const invite = (by: Viewer | null, input: object) =>
   identity.ask(by, `mutation ($input: InviteUserInput!) { inviteUser(input: $input) { ${SEEN} } }`, { input: { role: 'operator', tenantId: acme, ...input } });
 const accept = (input: object) =>
-  identity.ask(null, 'mutation ($input: AcceptInvitationInput!) { acceptInvitation(input: $input) { accessToken secondFactorRequired user { id name email state emailVerified roles { role } } } }', {
-    input: { password: PASSWORD, ...input },
+  identity.ask(null, 'mutation ($token: String!, $password: String!, $name: String) { acceptInvitation(token: $token, password: $password, name: $name) { accessToken secondFactorRequired user { id name email state emailVerified roles { role } } } }', {
+    password: PASSWORD,
+    ...input,
   });
 const join = (by: Viewer | null, token: string) => identity.ask(by, `mutation ($token: String!) { joinTenant(token: $token) { ${SEEN} } }`, { token });
 const invited = async (by: string, input: { email: string; [other: string]: unknown }): Promise<{ user: { id: string }; token: string }> => {

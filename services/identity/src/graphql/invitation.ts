@@ -13,15 +13,6 @@ const InviteUserInput = builder.inputType('InviteUserInput', {
   }),
 });
 
-const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
-  description: 'What makes an account of an invitation.',
-  fields: (t) => ({
-    token: t.string({ required: true, description: 'Of the mail.' }),
-    password: t.string({ required: true, description: 'The password: 8 to 256 characters, none of the common ones.' }),
-    name: t.string({ description: 'Your name, where it is another one than you were invited by.' }),
-  }),
-});
-
 builder.mutationFields((t) => ({
   inviteUser: t.field({
     type: User,
@@ -39,8 +30,12 @@ builder.mutationFields((t) => ({
     description:
       'Accepts an invitation with a new account, and signs in to it. BAD_USER_INPUT (token: unknown, used, replaced or expired; password, name); INVALID_STATE where the address has an account: ' +
       'sign in to it and call joinTenant, or where the invitation was taken back.',
-    args: { input: t.arg({ type: AcceptInvitationInput, required: true, description: 'The acceptance.' }) },
-    resolve: (_root, { input }, context) => context.invitations.accept(input, originOf(context), context.requestId),
+    args: {
+      token: t.arg.string({ required: true, description: 'Of the mail.' }),
+      password: t.arg.string({ required: true, description: 'Your password: 8 to 256 characters, none of the common ones.' }),
+      name: t.arg.string({ description: 'Your name, where it is another one than you were invited by.' }),
+    },
+    resolve: (_root, args, context) => context.invitations.accept(args, originOf(context), context.requestId),
   }),
   joinTenant: t.field({
     type: User,
