@@ -1,4 +1,5 @@
 import type { TenantId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { quotasNearEnd, type NearEnd } from '@novacron/operations';
 import type { Logger } from 'pino';
 import type { Mailbox } from './mail/mailbox.ts';
@@ -24,7 +25,7 @@ interface QuotaWatchOptions {
 export function createQuotaWatch({ db, mailbox, now, logger }: QuotaWatchOptions): () => Promise<void> {
   return async () => {
     try {
-      await db.$transaction(async (tx) => {
+      await inTransaction(db, async (tx: Transaction) => {
         await forget(tx, await quotasNearEnd(tx, FORGET_BELOW));
         for (const one of await remember(tx, await quotasNearEnd(tx, WARN_AT), now())) await tell(tx, one);
       });
