@@ -1,4 +1,4 @@
-import type { RequestContext, Subgraph, Viewer } from '@novacron/contracts';
+import { isPlatformAdmin, type RequestContext, type Subgraph, type Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { defaultFieldResolver, GraphQLObjectType, GraphQLSchema, Kind, type GraphQLError, type GraphQLFieldConfig } from 'graphql';
 import { askedAs, askerOf, legible, type Asker, type Deed, type Ending } from './entry.ts';
@@ -74,9 +74,9 @@ export function auditSubgraph(subgraph: Subgraph, trail: AuditTrail): Subgraph {
 
 const NOTHING = { targetType: null, targetId: null, tenantId: null } as const;
 
-/** What nothing says the tenant of belongs to the only one of whoever asks. */
+/** What nothing says the tenant of belongs to the only one of whoever asks, unless that one reaches every tenant. */
 export function placed<About extends Pick<Deed, 'tenantId'>>(about: About, { viewer }: Pick<RequestContext, 'viewer'>): About {
-  if (about.tenantId !== null || viewer === null) return about;
+  if (about.tenantId !== null || viewer === null || isPlatformAdmin(viewer)) return about;
   const [only, ...others] = new Set(viewer.roles.map(({ tenantId }) => tenantId));
   return { ...about, tenantId: others.length === 0 ? (only ?? null) : null };
 }

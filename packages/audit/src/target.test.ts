@@ -19,6 +19,8 @@ describe("a mutation's target", () => {
   it.each([
     ['what is made', 'createVm', { input: { tenantId: 't' } }, { vm: { id: 'v', tenantId: 't' }, operation: { id: 'o' } }, 'Vm', 'v', 't'],
     ['what was to be made', 'createVm', { input: { tenantId: 't' } }, undefined, 'Vm', null, 't'],
+    ['what is being changed', 'createVm', {}, { vmId: 'v', vm: null, operationId: 'o', bell: null }, 'Vm', 'v', null],
+    ['a row by another name', 'createVm', {}, { operationId: 'o', bell: { operationId: 'o' }, row: { id: 'v', tenantId: 't' } }, 'Vm', 'v', 't'],
     ['who is shown to somebody', 'assignRole', { userId: 'u', tenantId: 't' }, { user: { id: 'u' }, viewer: {} }, 'User', 'u', 't'],
     ['who was named', 'assignRole', { userId: 'u', tenantId: 't' }, undefined, 'User', 'u', 't'],
     ['who has signed in', 'login', { input: { email: 'a' } }, { accessToken: 'x', view: { user: { id: 'u' }, viewer: {} } }, 'User', 'u', null],

@@ -32,17 +32,23 @@ function subjectOf(field: GraphQLField<unknown, unknown>): { type: string; withi
   return { type: noun ?? 'Session', within: null }; // login, logout
 }
 
+/** What a payload is resolved from: the row under the field's name or another, or whoever has signed in. */
+function recordIn(payload: Fields, within: string): Fields {
+  const candidates = [payload[within], payload['view'], ...Object.values(payload).filter((value) => isFields(value) && 'id' in value)];
+  return candidates.find(isFields) ?? {};
+}
+
 /** What can be told of a mutation's target: first by its arguments, and by its answer once it has one. */
 export function targetReader(field: GraphQLField<unknown, unknown>): (args: Fields, answer?: unknown) => Target {
   const { type, within } = subjectOf(field);
   const key = `${uncapitalized(type)}Id`;
   return (args, answer) => {
     const input = isFields(args['input']) ? args['input'] : {};
-    const made = within !== null && isFields(answer) ? (answer[within] ?? answer['view']) : answer;
-    const record = isFields(made) ? made : {};
+    const payload = isFields(answer) ? answer : {};
+    const record = within === null ? payload : recordIn(payload, within);
     // as identity shows users: as they are seen by somebody
     const seen = isFields(record['user']) ? record['user'] : record;
-    const id = text(seen['id']) ?? text(args['id']) ?? text(input['id']) ?? text(args[key]) ?? text(input[key]);
+    const id = text(seen['id']) ?? text(payload[key]) ?? text(args['id']) ?? text(input['id']) ?? text(args[key]) ?? text(input[key]);
     const tenantId = type === 'Tenant' ? id : (text(seen['tenantId']) ?? text(args['tenantId']) ?? text(input['tenantId']));
     return { targetType: type, targetId: id, tenantId };
   };
