@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { DomainError, type SessionId, type UserId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { AccessTokens } from './access-tokens.ts';
 import { accountKeyOf, fingerprintOf } from './accounts/devices.ts';
@@ -7,7 +8,6 @@ import type { Mailbox } from './mail/mailbox.ts';
 import type { SecondFactors } from './second-factor/second-factors.ts';
 import { readSetting } from './settings/settings.ts';
 import type { Database } from './store/database.ts';
-import { userRecord, type USER_COLUMNS } from './store/records.ts';
 import { hasSecondFactorByNow } from './store/second-factors.ts';
 import { openSession, type Origin } from './store/sessions.ts';
 import { recordAttempt, rememberDevice } from './store/sign-in-attempts.ts';
@@ -86,7 +86,7 @@ export function createAdmission({ db, accessTokens, secondFactors, mailbox, sess
       if (shown === 'owed') return { owed: 'second_factor' };
       const at = now();
       const { token, tokenHash } = newRefreshToken();
-      const sessionId = await db.$transaction(async (tx) => {
+      const sessionId = await inTransaction(db, async (tx) => {
         const hasOne = await hasSecondFactorByNow(tx, user.id);
         if (shown === 'none' && hasOne) return null;
         const id = await openSession(tx, { userId: user.id, tokenHash, origin, secondFactor: shown === 'right' && hasOne, at, lifetimeMs: sessionLifetimeMs });

@@ -1,4 +1,5 @@
 import { DomainError } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { Proven } from '../admission.ts';
 import { findCandidates, type AccountWithPassword } from '../directory.ts';
@@ -94,7 +95,7 @@ export function createCredentials({ db, passwords, now, logger }: CredentialsOpt
         // Whoever waits for an address could guess at its owner's password with its own: that is counted, too.
         const wrong = candidates.filter((candidate, index) => refusals[index] === null && candidate !== isWaiting);
         const at = now();
-        await db.$transaction(async (tx) => {
+        await inTransaction(db, async (tx) => {
           await countFailures(tx, wrong.map(({ key }) => key), at);
           if (isWaiting == null) await recordAttempt(tx, { ...attempt, outcome: right.some((candidate) => candidate !== null) ? 'deactivated' : 'wrong_password', at });
         });

@@ -1,5 +1,6 @@
 import type { Viewer } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Hashing, Passwords } from '../passwords.ts';
 import type { Database } from '../store/database.ts';
 import { countFailures, forgiveFailures, readRefusals } from '../store/sign-in-attempts.ts';
@@ -26,7 +27,7 @@ export const createOwnPassword = ({ db, passwords, now }: { db: Database; passwo
       const [until] = (await readRefusals(db, [throttle], now())).values();
       if (until !== undefined) throw new DomainError('RATE_LIMITED', `Too many failed attempts: try again in ${Math.max(1, Math.ceil((until.getTime() - now().getTime()) / 1000))} s.`);
       if (!(await hashing.verify(typed, stored))) {
-        await db.$transaction((tx) => countFailures(tx, [throttle], now()));
+        await inTransaction(db, (tx) => countFailures(tx, [throttle], now()));
         throw new DomainError('BAD_USER_INPUT', 'This is not your password.', { field });
       }
       await forgiveFailures(db, throttle);

@@ -1,5 +1,6 @@
 import { requireSignedIn } from '@novacron/contracts';
 import { DomainError, type UserId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
@@ -34,7 +35,7 @@ export function createPasswordChange({ db, ownPassword, mailbox, now, logger }: 
     async change({ viewer, requestId }, { currentPassword, newPassword }, { address }) {
       const known = requireSignedIn(viewer);
       const { userId, sessionId } = known;
-      const before = await db.$transaction((tx) => read(tx, userId));
+      const before = await inTransaction(db, (tx) => read(tx, userId));
       const password = parsePassword(newPassword, [before.email, before.name, before.username ?? ''], 'newPassword');
       const asked = { viewer: known, typed: currentPassword, stored: before.passwordHash, field: 'currentPassword' };
       const passwordHash = await ownPassword.check(asked, 1, ({ hash }) => {
@@ -42,7 +43,7 @@ export function createPasswordChange({ db, ownPassword, mailbox, now, logger }: 
         return hash(password);
       });
       const at = now();
-      await db.$transaction(async (tx) => {
+      await inTransaction(db, async (tx) => {
         const { email, name, emailClaimed, passwordHash: still } = await read(tx, userId);
         if (still !== before.passwordHash) throw new DomainError('CONFLICT', 'Your password was changed just now, by somebody else.');
         if (emailClaimed) await mailbox.post(tx, { kind: 'password_changed', recipient: email, userId, content: { name, address, at } }, at);

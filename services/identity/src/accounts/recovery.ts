@@ -1,4 +1,5 @@
 import { DomainError, newId, type UserId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { Admission, Owed, SignedIn } from '../admission.ts';
 import { findByAddress } from '../directory.ts';
@@ -53,7 +54,7 @@ export function createRecovery({ db, passwords, mailbox, admission, now, logger 
     async request(text, requestId) {
       const email = normalizeEmail(text) ?? '';
       const at = now();
-      const found = await db.$transaction(async (tx) => {
+      const found = await inTransaction(db, async (tx) => {
         const account = await findByAddress(tx, email);
         const userId = (account?.id ?? newId()) as UserId; // of the table, or nobody's
         const mails = await countMailTokens(tx, { userId, purpose: 'reset_password' }, new Date(at.getTime() - MAILS.withinMs));
@@ -74,7 +75,7 @@ export function createRecovery({ db, passwords, mailbox, admission, now, logger 
       const password = parsePassword(newPassword, [email, name, username ?? ''], 'newPassword');
       const passwordHash = await passwords.hash(password);
       const at = now();
-      await db.$transaction(async (tx) => {
+      await inTransaction(db, async (tx) => {
         await lockAddress(tx, email);
         await spendMailToken(tx, 'reset_password', token, at);
         if ((await lockAccount(tx, userId)) === null) throw new DomainError('INVALID_STATE', 'This account can not be signed in to any more.');

@@ -1,4 +1,5 @@
 import { DomainError } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { Admission, Owed, SignedIn } from '../admission.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
@@ -40,7 +41,7 @@ export function createRegistration({ db, passwords, mailbox, admission, now, log
       const password = parsePassword(input.password, [email, name]);
       const passwordHash = await passwords.hash(password);
       const at = now();
-      const user = await db.$transaction(async (tx) => {
+      const user = await inTransaction(db, async (tx) => {
         const { claimant, registrations } = await findClaimant(tx, email, new Date(at.getTime() - HOUR_MS));
         const registered = await insertRegistration(tx, { email, name, passwordHash, at });
         // made in any case, so that the time tells nothing; without its mail nobody ever knows it

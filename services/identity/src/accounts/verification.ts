@@ -1,5 +1,6 @@
 import { requireSignedIn } from '@novacron/contracts';
 import { DomainError, type UserId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
@@ -40,7 +41,7 @@ export function createVerification({ db, mailbox, now, logger }: VerificationOpt
     async request({ viewer, requestId }) {
       const { userId } = requireSignedIn(viewer);
       const at = now();
-      await db.$transaction(async (tx) => {
+      await inTransaction(db, async (tx) => {
         const { email, name, emailVerified } = await tx.user.findUniqueOrThrow({ where: { id: userId }, select: { email: true, name: true, emailVerified: true } });
         if (emailVerified) throw new DomainError('INVALID_STATE', 'Your address is verified already.');
         await requireFewMails(tx, { userId, purpose: 'verify_email' }, at);
@@ -53,7 +54,7 @@ export function createVerification({ db, mailbox, now, logger }: VerificationOpt
     async verify(token, requestId) {
       const at = now();
       const proof = await readMailToken(db, 'verify_email', token, at);
-      await db.$transaction(async (tx) => {
+      await inTransaction(db, async (tx) => {
         await lockAddress(tx, proof.email);
         await spendMailToken(tx, 'verify_email', token, at);
         await claimAddress(tx, proof);

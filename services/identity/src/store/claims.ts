@@ -1,4 +1,5 @@
 import { DomainError, type SessionId, type UserId } from '@novacron/core';
+import { inTransaction } from '@novacron/database';
 import { emit } from '@novacron/operations';
 import type { Database, Transaction } from './database.ts';
 import type { MailToken } from './mail-tokens.ts';
@@ -37,7 +38,7 @@ export async function claimIfFree(tx: Transaction, { userId, email }: MailToken)
 
 /** Whoever registered before then, and has neither shown that its address is its own nor been taken into a tenant. */
 export const removeUnclaimed = (db: Database, before: Date): Promise<number> =>
-  db.$transaction(async (tx) => {
+  inTransaction(db, async (tx) => {
     const { email: _, ...waiting } = waitingFor('');
     const users = await tx.user.findMany({ where: { ...waiting, createdAt: { lte: before } }, select: { id: true }, take: 1_000 });
     return removeUsers(tx, users);
