@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
-import { newId } from '@novacron/core';
+import { newId, type UserId } from '@novacron/core';
+import { openDatabase } from '../src/store/database.ts';
+import { openSession } from '../src/store/sessions.ts';
 import { ADMIN, login, LOGIN, makeTenant, makeUser, member, PASSWORD, startIdentity, type TestIdentity } from './identity.ts';
 import { startMailServer, type TestMailServer } from './mail.ts';
 
@@ -136,8 +139,8 @@ describe('deactivateUser', () => {
   it('keeps a user out at once, until it is let in again', async () => {
     const { id, email } = await somebody();
     const { accessToken, refreshToken, viewer } = await login(identity, { email, password: PASSWORD });
-    const made = await identity.ask(viewer, 'mutation { createApiToken(input: { name: "program", scopes: ["vm:read"] }) { secret } }');
-    const { secret } = made.data['createApiToken'];
+    const program = await identity.ask(viewer, 'mutation { createApiToken(input: { name: "program", scopes: ["vm:read"] }) { secret } }');
+    const { secret } = program.data['createApiToken'];
     expect(await authenticates(secret)).toBe(true);
     const { data } = await does(as('boss'), 'deactivateUser', id);
     expect(await authenticates(secret)).toBe(false);
@@ -153,6 +156,19 @@ describe('deactivateUser', () => {
     expect(await authenticates(accessToken)).toBe(false);
     expect((await login(identity, { email, password: PASSWORD })).viewer.roles).toEqual([{ role: 'viewer', tenantId: acme }]);
     expect(await refusal(() => does(as('boss'), 'reactivateUser', id))).toMatchObject({ code: 'INVALID_STATE' });
+  });
+
+  it('lets nobody slip in whose password was looked at before', async () => {
+    const { id } = await somebody();
+    await does(as('boss'), 'deactivateUser', id);
+    const db = openDatabase(identity.databaseUrl);
+    try {
+      const session = { userId: id as UserId, tokenHash: randomBytes(32), origin: { address: null, device: null }, secondFactor: false, at: identity.clock.now(), lifetimeMs: 1_000 }; // an id of the graph's
+      await expect(db.$transaction((tx) => openSession(tx, session))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    } finally {
+      await db.$disconnect();
+    }
+    expect(await identity.sql('SELECT 1 FROM identity.sessions WHERE user_id = $1', [id])).toEqual([]);
   });
 
   it('is nothing that one does to oneself', async () => {

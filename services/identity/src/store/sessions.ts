@@ -1,5 +1,5 @@
 import { emit } from '@novacron/operations';
-import { newId, type SessionId, type UserId } from '@novacron/core';
+import { DomainError, newId, type SessionId, type UserId } from '@novacron/core';
 import type { Database, Transaction } from './database.ts';
 
 /** Every write about sign-ins. A revoked session never comes back. */
@@ -11,16 +11,20 @@ export interface Origin {
   device: string | null;
 }
 
-/** Begins a session with its first refresh token, and forgets those of the user that are past their lifetime. */
+/**
+ * Begins a session with its first refresh token, and forgets those of the user that are past their lifetime. UNAUTHENTICATED for who was
+ * kept out since its password was looked at: whoever lets it in again lets in no session from before.
+ */
 export async function openSession(
   tx: Transaction,
   session: { userId: UserId; tokenHash: Buffer<ArrayBuffer>; origin: Origin; secondFactor: boolean; at: Date; lifetimeMs: number },
 ): Promise<SessionId> {
   const { userId, tokenHash, origin, secondFactor, at, lifetimeMs } = session;
   const id = newId<SessionId>();
+  const { count } = await tx.user.updateMany({ where: { id: userId, deactivatedAt: null }, data: { lastLoginAt: at } });
+  if (count === 0) throw new DomainError('UNAUTHENTICATED', 'This account can not be signed in to any more.');
   await tx.session.deleteMany({ where: { userId, createdAt: { lte: new Date(at.getTime() - lifetimeMs) } } });
   await tx.session.create({ data: { id, userId, createdAt: at, lastUsedAt: at, secondFactor, ...origin } });
-  await tx.user.update({ where: { id: userId }, data: { lastLoginAt: at } });
   const expiresAt = new Date(at.getTime() + lifetimeMs);
   await tx.refreshToken.create({ data: { id: newId(), sessionId: id, tokenHash, createdAt: at, expiresAt } });
   return id;
