@@ -8,6 +8,7 @@ import type { Graph, Loose } from './kit/client.ts';
 import { startEmbedded, type Embedded } from './kit/embedded.ts';
 import { makePeople, type People } from './kit/people.ts';
 import { rest } from './kit/rest.ts';
+import { Operation } from './kit/vm.ts';
 
 /** What API tokens may do, on every path through the gateway. */
 
@@ -120,6 +121,13 @@ it('does what its scopes say, for its user', async () => {
   const graph = await tokenOf(operator, ['vm:read', 'vm:update']);
   expect((await graph.run(tag, { id: subject.vmId, tags: ['by-token'] }))['updateVm'].vm.tags).toEqual(['by-token']);
   expect((await graph.refused('mutation ($id: ID!) { stopVm(id: $id) { operation { id } } }', { id: subject.vmId })).extensions.code).toBe('FORBIDDEN');
+  // it is asked to look at nothing, and the operation is its id; to follow that one needs a scope, too
+  const restart = await tokenOf(operator, ['vm:reboot']);
+  const REBOOT = (fields: string) => `mutation ($id: ID!) { rebootVm(id: $id, force: true) { ${fields} } }`;
+  expect((await restart.refused(REBOOT('vm { id } operation { id }'), { id: subject.vmId })).extensions.code).toBe('FORBIDDEN');
+  const { rebootVm } = await restart.run(REBOOT('operation { id }'), { id: subject.vmId });
+  await new Operation(operator, rebootVm.operation.id).succeeds();
+  expect((await restart.refused('query ($id: ID!) { operation(id: $id) { state } }', { id: rebootVm.operation.id })).extensions.code).toBe('FORBIDDEN');
   // not even what its user might do: scopes are no roles
   expect((await (await tokenOf(operator, ['vm:read'])).refused(tag, { id: subject.vmId, tags: [] })).extensions.code).toBe('FORBIDDEN');
 });

@@ -1,4 +1,4 @@
-import { requireViewer } from '@novacron/contracts';
+import { requireScope, requireViewer } from '@novacron/contracts';
 import type { ErrorRecord } from '@novacron/core';
 import { connectionType, entityStub, migrationStateEnum, operationErrorType, pageArguments } from '@novacron/graphql';
 import type { MigrationRow } from '../database.ts';
@@ -63,7 +63,10 @@ export const Migration = builder.objectRef<MigrationRow>('Migration').implement(
 
 builder.asEntity(Migration, {
   key: builder.selection<{ id: string }>('id'),
-  resolveReference: async ({ id }, { viewer, loaders }) => viewMigration(await loaders.migration.load(id), viewer),
+  resolveReference: async ({ id }, { viewer, loaders }) => {
+    requireScope(viewer, ['migration:read']);
+    return viewMigration(await loaders.migration.load(id), viewer);
+  },
 });
 
 export const MigrationConnection = connectionType(builder, 'Migration', Migration);

@@ -1,4 +1,4 @@
-import { can, requireViewer, tenantsWith, type Viewer } from '@novacron/contracts';
+import { can, requireScope, requireViewer, tenantsWith, type Viewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { byId, connectionType, forwardArguments, parsePage, toConnection } from '@novacron/graphql';
 import type { NetworkHostRow, NetworkRow } from '../database.ts';
@@ -74,6 +74,7 @@ export const Network = builder.objectRef<NetworkRow>('Network').implement({
 builder.asEntity(Network, {
   key: builder.selection<{ id: string }>('id'),
   async resolveReference({ id }, { viewer, loaders }) {
+    requireScope(viewer, ['network:read']);
     const network = isId(id) ? await loaders.network.load(id) : null;
     return network && mayReadNetwork(viewer, network) ? network : null;
   },

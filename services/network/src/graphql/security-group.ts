@@ -1,4 +1,4 @@
-import { can, requireViewer, tenantsWith } from '@novacron/contracts';
+import { can, requireScope, requireViewer, tenantsWith } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { byId, connectionType, forwardArguments, parsePage, toConnection } from '@novacron/graphql';
 import type { RuleRow } from '../database.ts';
@@ -48,6 +48,7 @@ export const SecurityGroup = builder.objectRef<GroupWithRules>('SecurityGroup').
 builder.asEntity(SecurityGroup, {
   key: builder.selection<{ id: string }>('id'),
   async resolveReference({ id }, { viewer, loaders }) {
+    requireScope(viewer, ['security_group:read']);
     const group = isId(id) ? await loaders.group.load(id) : null;
     return group && can(viewer, 'security_group:read', group.tenantId) ? group : null;
   },

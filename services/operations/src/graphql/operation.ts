@@ -1,5 +1,5 @@
 import { connectionType, entityStub, operationErrorType, operationStateEnum, pageArguments } from '@novacron/graphql';
-import { requireViewer } from '@novacron/contracts';
+import { requireScope, requireViewer } from '@novacron/contracts';
 import { listOperations } from '../directory.ts';
 import { canCancel, STEP_STATES, viewOperation, type OperationRecord, type StepRecord } from '../rules.ts';
 import { builder } from './context.ts';
@@ -100,7 +100,10 @@ Operation.implement({
 
 builder.asEntity(Operation, {
   key: builder.selection<{ id: string }>('id'),
-  resolveReference: async ({ id }, { viewer, loaders }) => viewOperation(await loaders.operations.load(id), viewer),
+  resolveReference: async ({ id }, { viewer, loaders }) => {
+    requireScope(viewer, ['operation:read']);
+    return viewOperation(await loaders.operations.load(id), viewer);
+  },
 });
 
 export const OperationConnection = connectionType(builder, 'Operation', Operation);

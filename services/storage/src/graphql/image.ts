@@ -1,4 +1,4 @@
-import { can, requireViewer, tenantsWith, type Viewer } from '@novacron/contracts';
+import { can, requireScope, requireViewer, tenantsWith, type Viewer } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { connectionType, forwardArguments } from '@novacron/graphql';
 import { ringFor } from '@novacron/operations';
@@ -50,7 +50,10 @@ const visibleImage = async (id: string, { viewer, database }: StorageContext): P
 
 builder.asEntity(Image, {
   key: builder.selection<{ id: string }>('id'),
-  resolveReference: ({ id }, context) => visibleImage(id, context),
+  resolveReference: ({ id }, context) => {
+    requireScope(context.viewer, ['image:read']);
+    return visibleImage(id, context);
+  },
 });
 
 const ImageFilter = builder.inputType('ImageFilter', {

@@ -1,4 +1,4 @@
-import { can, requireViewer, tenantsWith } from '@novacron/contracts';
+import { can, requireScope, requireViewer, tenantsWith } from '@novacron/contracts';
 import { isId } from '@novacron/core';
 import { connectionType, forwardArguments } from '@novacron/graphql';
 import type { SnapshotRow, VolumeRow } from '../database.ts';
@@ -46,6 +46,7 @@ export const Volume = builder.objectRef<VolumeRow>('Volume').implement({
 builder.asEntity(Volume, {
   key: builder.selection<{ id: string }>('id'),
   async resolveReference({ id }, { viewer, loaders }) {
+    requireScope(viewer, ['volume:read']);
     const volume = isId(id) ? await loaders.volume.load(id) : null;
     return volume && can(viewer, 'volume:read', volume.tenantId) ? volume : null;
   },

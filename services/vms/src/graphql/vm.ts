@@ -1,4 +1,4 @@
-import { requireViewer, can, tenantsWith } from '@novacron/contracts';
+import { requireScope, requireViewer, can, tenantsWith } from '@novacron/contracts';
 import { isId, type OperationId, type TenantId } from '@novacron/core';
 import { connectionType, forwardArguments, pageArguments, verdictOf, verdictType, vmFilterInput, vmStateEnum } from '@novacron/graphql';
 import type { KernelBoot } from '../boot-files.ts';
@@ -79,6 +79,7 @@ export const Vm = builder.objectRef<VmRow>('Vm').implement({
 builder.asEntity(Vm, {
   key: builder.selection<{ id: string }>('id'),
   async resolveReference({ id }, { viewer, loaders }) {
+    requireScope(viewer, ['vm:read']);
     const vm = isId(id) ? await loaders.vm.load(id) : null;
     return vm && can(viewer, 'vm:read', vm.tenantId) ? vm : null;
   },
