@@ -49,7 +49,7 @@ describe('a user', () => {
     ['admin', 'rival', true],
     ['admin', 'unknown', false],
   ])('as %s sees %s: %s', async (by, of, seen) => {
-    const selection = 'id name email emailVerified totpEnabled createdAt';
+    const selection = 'id name email username state emailVerified createdAt';
     const asked = await field(by, of, selection);
     const entity = await identity.ask(viewerOf(by), `query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { ${selection} } } }`, {
       r: [{ __typename: 'User', id: idOf(of) }],
