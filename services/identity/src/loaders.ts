@@ -64,7 +64,7 @@ export function createLoaders(db: Database, sessionsSince: () => Date, lastUse: 
       async (ids) => {
         const rows = await db.session.findMany({ where: { userId: { in: ids }, revokedAt: null, createdAt: { gt: sessionsSince() } }, orderBy: { id: 'desc' } });
         const used = await lastUse.of(rows.map(({ id }) => id));
-        return rows.map((row) => ({ ...row, lastUsedAt: later(row.lastUsedAt, used.get(row.id)) }));
+        return rows.map((row) => Object.assign(row, { lastUsedAt: later(row.lastUsedAt, used.get(row.id)) }));
       },
       (row) => row.userId,
     ),
