@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startChild, stopChild } from '@novacron/local';
 import { eventually, testRun } from '@novacron/testkit';
 import { UNREACHED_LIMITS } from '../e2e/kit/limits.ts';
+import { usageOf, type Usage } from './load/processes.ts';
 import { NODE_FLAGS } from './node-flags.ts';
 
 /** NovaCron as `npm start` runs it: all roles in one process of its own, with its own durable PostgreSQL and Redis. */
@@ -12,6 +13,8 @@ export interface Product {
   password: string;
   /** Resident memory of the process, in bytes. */
   residentBytes(): number;
+  /** What the process has had of the machine. */
+  usage(): Usage;
   stop(): Promise<void>;
 }
 
@@ -64,16 +67,9 @@ export async function startProduct({ libvirtUri, bootDirectory }: ProductOptions
       },
       { timeoutMs: 120_000 },
     );
-    return { url, ...ADMINISTRATOR, residentBytes: () => residentBytes(child.pid), stop };
+    return { url, ...ADMINISTRATOR, residentBytes: () => usageOf(child.pid).residentBytes, usage: () => usageOf(child.pid), stop };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** Source: proc_pid_status(5), VmRSS. */
-function residentBytes(pid: number): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  if (kibibytes === undefined) throw new Error(`Process ${pid} has no memory: it has ended.`);
-  return Number(kibibytes) * 1_024;
 }

@@ -33,19 +33,29 @@ export async function measureSignInFlood({ product }: Lab, { seconds }: Scale): 
   await asking.ask('ask', { ...queries, seconds: 3 }); // the code is compiled
   const guesses: Pace = { url, authorization: null, perSecond: SIGN_INS_PER_SECOND, seconds: queries.seconds + RISE_MS / 1_000, query: LOGIN, variables: { email: 'guessed-{n}@example.org', password: 'a guess that is wrong' } };
   const found: Record<'quiet' | 'flooded' | 'signIns', Paced[]> = { quiet: [], flooded: [], signIns: [] };
+  const cpuSeconds = { quiet: 0, flooded: 0 };
+  const query = async (kind: 'quiet' | 'flooded'): Promise<void> => {
+    const before = product.usage().cpuSeconds;
+    found[kind].push(await asking.ask('ask', queries));
+    cpuSeconds[kind] += product.usage().cpuSeconds - before;
+  };
   for (let turn = 0; turn < TURNS; turn += 1) {
-    found.quiet.push(await asking.ask('ask', queries));
+    await query('quiet');
     const guessed = guessing.ask('ask', guesses);
     await delay(RISE_MS);
-    found.flooded.push(await asking.ask('ask', queries));
+    await query('flooded');
     found.signIns.push(await guessed);
     await delay(RISE_MS);
   }
-  const loadOf = (turns: readonly Paced[]): Load => {
-    const { latencies, asked } = together(turns);
-    return { latencies, arrived: latencies.length, expected: asked, outOfOrder: 0, rate: latencies.length / (TURNS * queries.seconds), residentBytes: product.residentBytes(), cpuShare: null };
+  const loadOf = (kind: 'quiet' | 'flooded'): Load => {
+    const { latencies, asked } = together(found[kind]);
+    const inSeconds = TURNS * queries.seconds;
+    return {
+      ...{ latencies, arrived: latencies.length, expected: asked, outOfOrder: 0, rate: latencies.length / inSeconds },
+      ...{ residentBytes: product.residentBytes(), cpuShare: cpuSeconds[kind] / inSeconds },
+    };
   };
-  return { quiet: loadOf(found.quiet), flooded: loadOf(found.flooded), signIns: together(found.signIns) };
+  return { quiet: loadOf('quiet'), flooded: loadOf('flooded'), signIns: together(found.signIns) };
 }
 
 function together(turns: readonly Paced[]): Paced {

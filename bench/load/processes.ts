@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 
@@ -61,7 +61,7 @@ export function startProcess<Served extends Handlers>(program: string, execArgv:
         waiting.set(id, { resolve: resolve as (value: unknown) => void, reject }); // the child answers what its handler returns
       }),
     tell: (name, ...[argument]) => send({ id: null, name, argument }),
-    usage: () => usageOf(child),
+    usage: () => usageOf(child.pid),
     async [Symbol.asyncDispose]() {
       if (ended !== null) return;
       const exit = once(child, 'exit');
@@ -94,7 +94,7 @@ export function serveParent(handlers: Handlers, close: () => Promise<void> = asy
 const TICKS_PER_SECOND = 100;
 
 /** Source: proc_pid_status(5), VmRSS; proc_pid_stat(5), fields 14 (utime) and 15 (stime), in ticks of which Linux counts 100 a second. */
-function usageOf({ pid }: ChildProcess): Usage {
+export function usageOf(pid: number | undefined): Usage {
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
