@@ -174,6 +174,14 @@ describe('whoever has an account', () => {
     ]);
   });
 
+  it('and waits for its address gets it by joining', async () => {
+    const { data } = await identity.ask(null, 'mutation { register(input: { email: "joe@example.org", password: "chosen by joe himself", name: "Joe" }) { user { id } } }');
+    const { viewer } = await login(identity, { email: 'joe@example.org', password: 'chosen by joe himself' });
+    const { token } = await invited('boss', { email: 'joe@example.org', role: 'viewer' });
+    expect((await join(viewer, token)).data['joinTenant']).toMatchObject({ id: data['register'].user.id, name: 'Joe', emailVerified: true, roles: [{ role: 'viewer', tenant: { id: acme } }] });
+    expect(await findUsers('admin', 'joe@example.org')).toHaveLength(1);
+  });
+
   it('and never showed the address to be its own loses it to who reads mail there', async () => {
     const REGISTER = 'mutation { register(input: { email: "mine@example.org", password: "a stranger chose this", name: "Stranger" }) { accessToken user { id } } }';
     const { data } = await identity.ask(null, REGISTER);
@@ -202,6 +210,14 @@ describe('inviteUser', () => {
     ['boss', { role: 'root' }, 'BAD_USER_INPUT', 'role'],
   ])('refuses %s %j', async (by, input, code, field) => {
     expect(await refusal(() => invite(as(by), { email: 'refused@example.org', ...input }))).toMatchObject(field === undefined ? { code } : { code, field });
+  });
+
+  it('sends five mails to an address in a quarter of an hour, and no more', async () => {
+    const again = () => invite(as('boss'), { email: 'insistent@example.org' });
+    for (let times = 0; times < 5; times += 1) expect((await again()).error).toBeNull();
+    expect(await refusal(again)).toMatchObject({ code: 'RATE_LIMITED' });
+    identity.clock.advance(15 * 60_000);
+    expect((await again()).error).toBeNull();
   });
 
   it('does not take a role back that only a platform administrator gives', async () => {
