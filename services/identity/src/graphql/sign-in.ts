@@ -44,7 +44,9 @@ builder.mutationFields((t) => ({
     type: AuthPayload,
     authenticated: false,
     cost: 10, // a password is hashed, which takes as long as it does to make guessing slow
-    description: 'Signs in with a password. UNAUTHENTICATED, in the same words whatever was wrong.',
+    description:
+      'Signs in with a password. UNAUTHENTICATED, in the same words whatever was wrong; FORBIDDEN where addresses must be verified first; RATE_LIMITED after five failures in a row, longer with each, ' +
+      'except from devices that the account was signed in to before, which are counted by themselves; and while so many sign in that it would take more than 2 s.',
     args: { input: t.arg({ type: LoginInput, required: true, description: 'What proves who you are.' }) },
     resolve: (_root, { input }, context) => context.signIn.login(input, originOf(context), context.requestId),
   }),
