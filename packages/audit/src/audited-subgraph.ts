@@ -54,7 +54,7 @@ export function auditSubgraph(subgraph: Subgraph, trail: AuditTrail): Subgraph {
       if (!(originalError instanceof DomainError) || told.has(originalError) || !isDenial(originalError.code)) continue;
       const node = error.nodes?.[0];
       const names = [path?.[0], node?.kind === Kind.FIELD ? node.name.value : undefined].filter((name) => typeof name === 'string');
-      const deed: Deed = { kind: 'ACCESS', action: legible([...new Set(names)].join('.')), ...placed(NOTHING, request), arguments: null };
+      const deed: Deed = { kind: 'ACCESS', action: legible([...new Set(names)].join('.')) || 'authenticate', ...placed(NOTHING, request), arguments: null };
       trail.refused(askerOf(request), deed, endingOf(originalError));
     }
     subgraph.observe?.(request, errors);

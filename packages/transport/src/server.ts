@@ -2,7 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import type { ReceiveUpload, RequestContext, Subgraph } from '@novacron/contracts';
 import { DomainError } from '@novacron/core';
 import { inCarriedTrace } from '@novacron/telemetry';
-import fastify from 'fastify';
+import fastify, { type FastifyRequest } from 'fastify';
+import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { formatSubgraphError, type ErrorOrigin } from './error-format.ts';
@@ -67,7 +68,7 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
 
-  const guarded = (path: string, audience: string, answer: InternalRoute) =>
+  const guarded = (path: string, audience: string, answer: InternalRoute, onRefused: (request: FastifyRequest, refusal: unknown) => void = () => {}) =>
     app.post(path, async (request, reply) => {
       const body = String(request.body ?? '');
       const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
@@ -76,6 +77,7 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
       try {
         context = await verify(audience, body, token);
       } catch (refusal) {
+        onRefused(request, refusal);
         return reply.code(401).send({ errors: [formatSubgraphError(refusal, origin)] });
       }
       try {
@@ -93,7 +95,7 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
       if (!request.success) throw new DomainError('BAD_USER_INPUT', 'The body is no GraphQL request.');
       const { query, operationName, variables } = request.data;
       return execute({ query, operationName: operationName ?? undefined, variables: variables ?? undefined, context });
-    });
+    }, tellOfRefusal(subgraph));
   }
   for (const [path, route] of Object.entries(options.extraRoutes ?? {})) guarded(path, path, route);
   if (options.uploads) {
@@ -117,6 +119,15 @@ export async function serveSubgraphs(options: ServeSubgraphsOptions): Promise<Su
   const bound = typeof address === 'object' && address !== null ? address.port : port;
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound, close: () => stopServer(app) };
 }
+
+/** Whoever asks a subgraph past the gateway is denied as by the subgraph itself. */
+const tellOfRefusal =
+  (subgraph: Subgraph) =>
+  ({ id, ip, headers }: FastifyRequest, refusal: unknown): void => {
+    if (!(refusal instanceof DomainError)) return;
+    const context: RequestContext = { viewer: null, requestId: id, address: ip, userAgent: headers['user-agent'] ?? null };
+    subgraph.observe?.(context, [new GraphQLError(refusal.message, { originalError: refusal })]);
+  };
 
 function parseJson(body: string): unknown {
   try {
