@@ -99,6 +99,14 @@ describe.each(['in process', 'over HTTP'])('a subgraph %s', (transport) => {
     expect(await sources[transport]?.process({ query: '{ context }', context: many })).toEqual({ data: { context: many } });
   });
 
+  it.each<Partial<Viewer>>([{ scopes: ['vm:read', 'vm:start'] }, { scopes: [] }, { roles: [], owes: 'second_factor' }, { roles: [], scopes: ['vm:read'], owes: 'new_password' }])(
+    'leaves a viewer within its bounds: %j',
+    async (bounds) => {
+      const bound = { ...context, viewer: { ...viewer, ...bounds } };
+      expect(await sources[transport]?.process({ query: '{ context }', context: bound })).toEqual({ data: { context: bound } });
+    },
+  );
+
   it('keeps code, field and retryable of a domain error', async () => {
     expect(await ask('{ fail(how: "domain") }')).toEqual({
       data: { fail: null },
