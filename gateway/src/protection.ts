@@ -1,4 +1,4 @@
-import { permissionsOf, type RequestContext, type Role, type Viewer } from '@novacron/contracts';
+import { OWED, permissionsOf, type RequestContext, type Role, type Viewer } from '@novacron/contracts';
 import { DEFAULT_LIMITS, type Limits, type Principal, type Protection } from '@novacron/supergraph';
 import type { Refusals } from './refusals.ts';
 
@@ -21,7 +21,7 @@ export function createProtection({ documentLimits, maximumCost, introspection = 
 
   function principalOf({ viewer }: RequestContext): Principal {
     if (viewer === null) return STRANGER;
-    const principal = principals.get(viewer) ?? { authenticated: true, scopes: new Set(permissionsOf(viewer)) };
+    const principal = principals.get(viewer) ?? { authenticated: true, scopes: new Set(permissionsOf(viewer)), ...(viewer.owes && { owes: OWED[viewer.owes] }) };
     principals.set(viewer, principal);
     return principal;
   }

@@ -17,6 +17,7 @@ export {
   can,
   FLEET_SCOPES,
   isPlatformAdmin,
+  OWED,
   PERMISSIONS,
   permissionsOf,
   requireInTenant,

@@ -139,7 +139,8 @@ export function tenantsWith(viewer: Viewer | null, permission: Permission): Tena
   return [...new Set(viewer.roles.filter((held) => grants(held.role, permission)).map((held) => held.tenantId))];
 }
 
-const OWED: Record<Debt, string> = {
+/** What whoever owes something is told to do first. */
+export const OWED: Readonly<Record<Debt, string>> = {
   second_factor: 'Set up a second factor first (beginTotp, confirmTotp): your role demands one.',
   new_password: 'Choose a new password first (changePassword).',
 };

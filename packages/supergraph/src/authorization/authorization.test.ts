@@ -160,6 +160,7 @@ it('lets through what nothing stands against, as it is', () => {
 
 it('says what is missing', () => {
   expect((ask('{ vm { price } }', signedIn())).messages).toEqual(['You need billing:read and vm:read, or admin for this.']);
+  expect((ask('{ vm { price } }', { ...signedIn(), owes: 'Set up a second factor first.' })).messages).toEqual(['Set up a second factor first.']);
   expect((ask('{ vm { price } }', stranger)).messages).toEqual(['Sign in first: this field needs an access token.']);
   expect((ask('{ node { id } }', signedIn('host:read'))).messages).toEqual(['Ask for "id" in fragments on the types that you may read it of.']);
 });

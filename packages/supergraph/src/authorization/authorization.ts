@@ -71,16 +71,16 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
       const policies = all.length === 0 ? NONE : satisfiedPolicies(all, principal);
       const refused = all.filter((requirement) => !isMet(requirement, principal, policies));
       if (refused.length === 0) return { key: '', document, refused: [], complete: (answer) => answer };
-      const key = JSON.stringify([principal.authenticated, ...refused]);
+      const key = JSON.stringify([principal.authenticated, principal.owes ?? null, ...refused]);
       const known = restrictions.get(operation) ?? new Map<string, Permitted>();
       restrictions.set(operation, known);
-      const permitted = known.get(key) ?? permit(key, document, operation, new Set(refused), principal.authenticated);
+      const permitted = known.get(key) ?? permit(key, document, operation, new Set(refused), principal);
       known.set(key, permitted);
       return permitted;
     },
   };
 
-  function permit(key: string, document: DocumentNode, operation: OperationDefinitionNode, refused: ReadonlySet<Requirement>, authenticated: boolean): Permitted {
+  function permit(key: string, document: DocumentNode, operation: OperationDefinitionNode, refused: ReadonlySet<Requirement>, { authenticated, owes }: Principal): Permitted {
     const reasonsOf = (type: GraphQLCompositeType, field: string) => requirements.of(type, field).filter((requirement) => refused.has(requirement));
     const taken = new Map<string, RefusedField>();
     const restricted = restrict(schema, document, operation, (type, field) => {
@@ -94,6 +94,7 @@ export function createAuthorization(supergraph: DocumentNode, schema: GraphQLSch
       if (!authenticated) return 'Sign in first: this field needs an access token.';
       const [reason] = reasonsOf(type, field);
       if (reason === undefined) return `Ask for "${field}" in fragments on the types that you may read it of.`;
+      if (reason.kind === 'scopes' && owes !== undefined) return owes;
       return reason.kind === 'scopes' ? `You need ${spell(reason.anyOf)} for this.` : 'You are not allowed to ask for this.';
     };
     const whole: DocumentNode = { kind: Kind.DOCUMENT, definitions: [operation, ...document.definitions.filter((each): each is FragmentDefinitionNode => each.kind === Kind.FRAGMENT_DEFINITION)] };

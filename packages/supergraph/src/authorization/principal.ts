@@ -2,6 +2,8 @@
 export interface Principal {
   authenticated: boolean;
   scopes: ReadonlySet<string>;
+  /** Why it has none: said where one is missing, in place of its name. */
+  owes?: string;
   /** Which of these policies it satisfies; without it, none. */
   policies?(names: readonly string[]): ReadonlySet<string>;
 }
