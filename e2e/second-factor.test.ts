@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Secret, TOTP } from 'otpauth';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '@novacron/testkit';
 import { startEmbedded, type Embedded } from './kit/embedded.ts';
 import { ADMIN, makePeople, type People } from './kit/people.ts';
 
-/** A system whose master key is changed while it runs, as npm run secrets:rotate does it. */
+/** Second factors of people who are at work, and another master key for what they are sealed with. */
 
 let system: Embedded;
 let people: People;
@@ -29,6 +30,30 @@ async function keyIds(): Promise<string[]> {
   const tables = SEALED_COLUMNS.map(({ table, sealed, keyId }) => `SELECT ${keyId} AS id FROM ${table} WHERE length(${sealed}) > 0`);
   return (await pool.query<{ id: string }>(`SELECT DISTINCT id FROM (${tables.join(' UNION ALL ')}) sealed`)).rows.map(({ id }) => id);
 }
+
+it('is demanded of who is at work: its token is worth nothing until it has one, and then what it was', async () => {
+  const operator = system.graph.as(people.operator);
+  const demand = (roles: string[]) =>
+    system.graph.as(people.tenantAdmin).run('mutation ($in: ID!, $roles: [String!]!) { requireSecondFactor(tenantId: $in, roles: $roles) { secondFactorRoles } }', { in: people.acme, roles });
+  const permissions = async (): Promise<string[]> => (await operator.run('{ me { permissions } }'))['me'].permissions;
+  const subscription = await operator.subscribe('subscription { vmChanged { cursor } }');
+  try {
+    expect(await permissions()).toContain('vm:create');
+    await demand(['operator']);
+    await eventually('the operator to have no permission', async () => (await permissions()).length === 0);
+    const { extensions, message } = await operator.refused('mutation { createTenant(input: { name: "x" }) { id } }');
+    expect(extensions.code).toBe('FORBIDDEN');
+    expect(message).toContain('beginTotp');
+    expect(await subscription.code()).toBe(4403);
+    const { secret } = (await operator.run('mutation { beginTotp { secret } }'))['beginTotp'];
+    const code = new TOTP({ secret: Secret.fromBase32(secret) }).generate();
+    await operator.run('mutation ($code: String!) { confirmTotp(code: $code) { codes } }', { code });
+    await eventually('the operator to be one again', async () => (await permissions()).includes('vm:create'));
+  } finally {
+    await subscription.close();
+    await demand([]);
+  }
+});
 
 it('goes on with another key: tokens, second factors, and after the next start', async () => {
   const auditor = system.graph.as(people.auditor);
