@@ -35,6 +35,8 @@ export interface Proven {
   emailClaimed: boolean;
   /** Of the second factor. */
   code: string | null;
+  /** Since when the password that was shown is the account's; absent where a link was. */
+  passwordSince?: Date | null;
 }
 
 /** Opens sessions: what every way of signing in ends with. */
@@ -78,7 +80,7 @@ export function createAdmission({ db, accessTokens, secondFactors, mailbox, sess
 
   return {
     issue,
-    async admit({ user, emailClaimed, code }, from, requestId) {
+    async admit({ user, emailClaimed, code, passwordSince }, from, requestId) {
       const origin = tidy(from);
       if (!emailClaimed && (await readSetting(db, 'signIn.verifiedOnly'))) return { owed: 'verification' };
       const attempt = { userId: user.id, account: accountKeyOf(user.email), origin };
@@ -90,6 +92,10 @@ export function createAdmission({ db, accessTokens, secondFactors, mailbox, sess
         const hasOne = await hasSecondFactorByNow(tx, user.id);
         if (shown === 'none' && hasOne) return null;
         const id = await openSession(tx, { userId: user.id, tokenHash, origin, secondFactor: shown === 'right' && hasOne, at, lifetimeMs: sessionLifetimeMs });
+        // it is locked by now: whoever changes the password comes before, or ends this session, too
+        if (passwordSince !== undefined && (await tx.user.count({ where: { id: user.id, passwordChangedAt: passwordSince } })) === 0) {
+          throw new DomainError('UNAUTHENTICATED', 'The password was changed just now: sign in with the new one.');
+        }
         const seen = await rememberDevice(tx, user.id, fingerprintOf(origin), at);
         await recordAttempt(tx, { ...attempt, outcome: 'succeeded', known: seen === 'known', at });
         // to nobody who might be a stranger

@@ -71,7 +71,7 @@ export async function listTenants(db: Database, someone: Viewer | null, args: Pa
 }
 
 const PERSON = { kind: 'person', invitedAt: null, deletedAt: null } as const;
-const WITH_PASSWORD = { ...USER_COLUMNS, emailClaimed: true, passwordHash: true } as const;
+const WITH_PASSWORD = { ...USER_COLUMNS, emailClaimed: true, passwordHash: true, passwordChangedAt: true } as const;
 
 /** The accounts that somebody may mean who types this, with their password hashes: for signing in alone. */
 export interface Candidates {

@@ -5,9 +5,12 @@ import { createCredentials } from '../src/accounts/credentials.ts';
 import { createHousekeeping } from '../src/accounts/housekeeping.ts';
 import { createRecovery } from '../src/accounts/recovery.ts';
 import { createRegistration } from '../src/accounts/registration.ts';
-import type { Admission } from '../src/admission.ts';
+import { createAccessTokens } from '../src/access-tokens.ts';
+import { createAdmission, type Admission } from '../src/admission.ts';
+import { createKeyring } from '../src/keyring.ts';
 import { createMailbox } from '../src/mail/mailbox.ts';
 import { createPasswords, type Hashing, type Passwords } from '../src/passwords.ts';
+import type { SecondFactors } from '../src/second-factor/second-factors.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
 import { ADMIN, LOGIN, login, makeUser, PASSWORD, startIdentity, type TestIdentity } from './identity.ts';
 
@@ -162,6 +165,22 @@ describe('a password that was hashed at less than what a new one costs', () => {
     await credentialsWith(cheap).check(typed, ORIGIN, 'test');
     expect(await hashOf('frugal@example.org')).toBe(renewed);
   });
+});
+
+it('opens no session for a password that was changed meanwhile', async () => {
+  const admin = (await login(identity)).viewer;
+  const id = await makeUser(identity, admin, 'overtaken', admin.roles[0]!.tenantId, 'viewer'); // bootstrap gave it
+  const keyring = createKeyring({ db, secrets: secretsOf(identity.masterKey), now: identity.clock.now, logger, tokenLifetimeMs: 600_000 });
+  const mailbox = createMailbox({ secrets: secretsOf(identity.masterKey), ring: () => undefined });
+  const secondFactors = { check: () => Promise.resolve('none') } as unknown as SecondFactors; // all of it that is asked
+  const accessTokens = createAccessTokens({ keyring, now: identity.clock.now, lifetimeMs: 600_000 });
+  const admission = createAdmission({ db, accessTokens, secondFactors, mailbox, sessionLifetimeMs: 600_000, now: identity.clock.now, logger });
+  const proven = { ...(await credentialsWith(createPasswords()).check({ login: 'overtaken@example.org', password: PASSWORD }, ORIGIN, 'test')), code: null };
+  await identity.sql('UPDATE identity.users SET password_changed_at = now() WHERE id = $1', [id]);
+  await expect(admission.admit(proven, ORIGIN, 'test')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  expect(await identity.sql('SELECT 1 FROM identity.sessions WHERE user_id = $1', [id])).toEqual([]);
+  const { passwordSince: _, ...byLink } = proven;
+  expect(await admission.admit(byLink, ORIGIN, 'test')).toMatchObject({ view: { user: { id } } });
 });
 
 describe('what is of no use any more', () => {

@@ -119,8 +119,8 @@ export function createCredentials({ db, passwords, now, logger }: CredentialsOpt
       }
       await forgiveFailures(db, found.key);
       await renew(found.account, password);
-      const { passwordHash: _, emailClaimed, ...row } = found.account;
-      return { user: userRecord(row), emailClaimed };
+      const { passwordHash: _, passwordChangedAt: passwordSince, emailClaimed, ...row } = found.account;
+      return { user: userRecord(row), emailClaimed, passwordSince };
     },
   };
 }
