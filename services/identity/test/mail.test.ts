@@ -140,6 +140,17 @@ describe('a server in trouble', () => {
     for (const secret of [credentials.password, encodeURIComponent(credentials.password), 'the-secret-token']) expect(said).not.toContain(secret);
   });
 
+  it('gets no password in the clear, unless it is on this machine', async () => {
+    const { identity, server } = await started({ credentials: { user: 'nova', password: 'p@ss:word/canary' } });
+    await identity.service.close();
+    // the same server by an address that is nobody's own: Linux takes it for this machine
+    const elsewhere = server.options.smtpUrl!.replace('127.0.0.1', '0.0.0.0'); // the kit's has one
+    await post(identity, 'ada@example.org', {}, identity.another());
+    identity.another({ mail: { ...server.options, smtpUrl: elsewhere } }).start();
+    await state(identity, 'ada@example.org', { state: 'QUEUED', attempts: 1, error: expect.stringMatching(/TLS/) });
+    expect(server.mails).toEqual([]);
+  });
+
   it('is none for a mail that does not open, which waits for its key', async () => {
     const { identity, server } = await started();
     await post(identity, 'ada@example.org', {}, identity.another({ secrets: secretsOf(randomBytes(32)) }));

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { newId } from '@novacron/core';
@@ -58,6 +59,14 @@ describe('security', () => {
       expect(await look(viewer, fields, tenant)).toEqual({ lockedAccounts: [] });
     }
   });
+});
+
+it('answers what the manual asks', async () => {
+  const manual = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const [, question = ''] = /```graphql\n(\{\n  security [^`]*)```/.exec(manual) ?? [];
+  const { data, error } = await identity.ask(tenantAdmin, question);
+  expect(error).toBeNull();
+  expect(Object.keys(data['security'])).toEqual(['lockedAccounts', 'failedLogins', 'usersWithoutSecondFactor', 'expiringTokens', 'roleChanges', 'signingKeys']);
 });
 
 describe('sign-ins', () => {
