@@ -22,7 +22,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => identity.close());
 
-const CREATE = 'mutation ($input: CreateServiceAccountInput!) { createServiceAccount(input: $input) { id name roles { role tenant { id } } permissions } }';
+const CREATE = 'mutation ($input: CreateServiceAccountInput!) { createServiceAccount(input: $input) { id name isServiceAccount roles { role tenant { id } } permissions } }';
 const DELETE = 'mutation ($id: ID!) { deleteServiceAccount(id: $id) }';
 const TOKEN = 'mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret token { id } } }';
 const ROLE = 'mutation ($userId: ID!, $role: String!, $tenantId: ID!) { assignRole(userId: $userId, role: $role, tenantId: $tenantId) { id } }';
@@ -40,7 +40,7 @@ describe('a service account', () => {
   it('is made by an administrator of its tenant, and is listed there', async () => {
     const { data } = await identity.ask(tenantAdmin, CREATE, { input: { name: 'ci', tenantId: acme, role: 'operator' } });
     const { id, ...account } = data['createServiceAccount'];
-    expect(account).toMatchObject({ name: 'ci', roles: [{ role: 'operator', tenant: { id: acme } }], permissions: expect.arrayContaining(['vm:start']) });
+    expect(account).toMatchObject({ name: 'ci', isServiceAccount: true, roles: [{ role: 'operator', tenant: { id: acme } }], permissions: expect.arrayContaining(['vm:start']) });
     const listed = await identity.ask(tenantAdmin, 'query ($id: ID!) { tenant(id: $id) { serviceAccounts { id } } }', { id: acme });
     expect(listed.data['tenant'].serviceAccounts).toEqual(expect.arrayContaining([{ id }]));
     expect((await identity.ask(operator, 'query ($id: ID!) { tenant(id: $id) { serviceAccounts { id } } }', { id: acme })).error).toMatchObject({ code: 'FORBIDDEN' });
@@ -98,6 +98,7 @@ describe('a service account', () => {
   });
 
   it('is no person, and the other way round', async () => {
+    expect((await identity.ask(operator, '{ me { isServiceAccount } }')).data['me']).toEqual({ isServiceAccount: false });
     expect((await identity.ask(admin, DELETE, { id: operator.userId })).error).toMatchObject({ code: 'NOT_FOUND' });
   });
 });

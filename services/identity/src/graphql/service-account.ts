@@ -12,6 +12,10 @@ const CreateServiceAccountInput = builder.inputType('CreateServiceAccountInput',
   }),
 });
 
+builder.objectFields(User, (t) => ({
+  isServiceAccount: t.boolean({ description: 'Is it for programs? Nobody signs in to it then.', resolve: ({ user }) => user.kind === 'service' }),
+}));
+
 builder.objectFields(Tenant, (t) => ({
   serviceAccounts: t.field({
     type: [User],
