@@ -1,8 +1,10 @@
-import { eventually } from '@novacron/testkit';
+import { createHash } from 'node:crypto';
+import { eventually, startImageServer, type ImageServer } from '@novacron/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer, Graph, Loose } from './kit/client.ts';
 import { startEmbedded, type Embedded } from './kit/embedded.ts';
-import { makePeople } from './kit/people.ts';
+import { haltingDisk, haveImage } from './kit/image.ts';
+import { makePeople, type People } from './kit/people.ts';
 import { Operation } from './kit/vm.ts';
 import { deleteSnapshot, haveVolume, localPools, MIB, newName, nothingLeftBehind, Volume } from './storage/storage.ts';
 
@@ -13,15 +15,22 @@ const SNAPSHOT = 'mutation ($id: ID!, $name: String!) { done: snapshotVolume(id:
 const CREATE_NETWORK = 'mutation ($input: CreateNetworkInput!) { done: createNetwork(input: $input) { network { id } operation { id } } }';
 
 let system: Embedded;
+let server: ImageServer;
+let people: People;
 let admin: Graph;
 
 beforeAll(async () => {
-  system = await startEmbedded();
-  admin = system.graph.as((await makePeople(system.graph)).platformAdmin);
+  server = await startImageServer({ '/disk.raw': haltingDisk() });
+  system = await startEmbedded({ NOVACRON_IMPORT_ALLOW: '127.0.0.1/32' });
+  people = await makePeople(system.graph);
+  admin = system.graph.as(people.platformAdmin);
   const hostId = await system.registerHost(admin);
   await eventually('the pool of the host', async () => (await localPools(system)).get(hostId));
 });
-afterAll(() => system?.close());
+afterAll(async () => {
+  await system?.close();
+  await server?.stop();
+});
 
 async function tenantWith(quota: object): Promise<string> {
   const { createTenant } = await admin.run('mutation ($input: CreateTenantInput!) { createTenant(input: $input) { id } }', { input: { name: newName('tenant'), quota } });
@@ -79,6 +88,47 @@ describe('the quota of storage', () => {
     await haveVolume(admin, { tenantId });
     expect(await usageOf(tenantId)).toEqual({ ...NOTHING, storage: 4 * MIB });
   });
+});
+
+it('the quota of storage counts images once, and boot disks for as long as they are there', async () => {
+  const operator = system.graph.as(people.operator);
+  const limit = (storage: string) =>
+    admin.run('mutation ($input: UpdateTenantInput!) { updateTenant(input: $input) { id } }', { input: { id: people.acme, quota: { storage } } });
+  const storage = async () => (await usageOf(people.acme))['storage'] / MIB;
+  const ends = async (document: string, variables: object) => new Operation(operator, (await operator.run(document, variables))['done'].operation.id).succeeds(120_000);
+
+  const imageId = await haveImage(operator);
+  expect(await storage()).toBe(1);
+  await limit('3MiB');
+  const CREATE = 'mutation ($input: CreateVmInput!) { done: createVm(input: $input) { vm { id } operation { id } } }';
+  const { done, refused } = await atOnce(CREATE, Array.from({ length: 4 }, () => ({ input: { name: newName('vm'), memory: '32MiB', imageId, networks: [], start: false, tenantId: people.acme } })));
+  expect(done).toHaveLength(2);
+  expect(refused).toHaveLength(2);
+  for (const error of refused) expect(error).toMatchObject(refusal('The tenant uses 3 of 3 MiB of storage; this needs 1 more.', 'bootDiskSize'));
+  await succeeded(done);
+
+  const DELETE = 'mutation ($id: ID!, $keep: Boolean!) { done: deleteVm(id: $id, keepVolumes: $keep) { operation { id } } }';
+  const [kept] = await system.sql<{ id: string }>('SELECT id FROM storage.volume WHERE vm_id = $1', [done[0]?.['vm'].id]);
+  await ends(DELETE, { id: done[0]?.['vm'].id, keep: true });
+  expect(await storage()).toBe(3);
+  await ends(DELETE, { id: done[1]?.['vm'].id, keep: false });
+  expect(await storage()).toBe(2);
+  await new Volume(operator, kept?.id ?? '').does((one) => one.delete());
+  await ends('mutation ($id: ID!) { done: deleteImage(id: $id) { operation { id } } }', { id: imageId });
+  expect(await usageOf(people.acme)).toEqual(NOTHING);
+
+  await limit('0MiB');
+  const disk = haltingDisk();
+  const UPLOAD = 'mutation ($input: ImageUploadInput!) { createImageUpload(input: $input) { image { id } url } }';
+  const announced = { name: 'too-large', format: 'raw', sha256: createHash('sha256').update(disk).digest('hex'), size: disk.length };
+  const message = 'The tenant uses 0 of 0 MiB of storage; this needs 1 more.';
+  expect(await operator.refused(UPLOAD, { input: announced })).toMatchObject(refusal(message, 'size'));
+  // how large the file behind a URL is, only its operation finds out
+  const IMPORT = 'mutation ($input: ImportImageInput!) { done: importImage(input: $input) { operation { id } } }';
+  const { done: importing } = await operator.run(IMPORT, { input: { name: 'too-large', url: `${server.url}/disk.raw` } });
+  expect(await new Operation(operator, importing.operation.id).ends(120_000)).toMatchObject({ state: 'FAILED', error: { code: 'QUOTA_EXCEEDED', message } });
+  expect(await usageOf(people.acme)).toEqual(NOTHING);
+  await cleanHouse();
 });
 
 it('the quota of snapshots counts those of all volumes', async () => {

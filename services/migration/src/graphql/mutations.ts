@@ -31,7 +31,7 @@ builder.mutationFields((t) => ({
     cost: 20, // memory and disks go over the network
     description:
       'Moves a VM to another host. Whatever fails, it stays where it is, and runs on. Asked again while it is on its way to that host, it answers the same migration. ' +
-      'Errors: NOT_FOUND (vmId, hostId), FORBIDDEN, BAD_USER_INPUT, INVALID_STATE, NO_CAPACITY, UNAVAILABLE (its host is offline), CONFLICT (idempotencyKey).',
+      'Errors: NOT_FOUND (vmId, hostId), FORBIDDEN, BAD_USER_INPUT, INVALID_STATE, NO_CAPACITY, QUOTA_EXCEEDED (operations in flight), UNAVAILABLE (its host is offline), CONFLICT (idempotencyKey).',
     args: { input: t.arg({ type: MigrateVmInput, required: true, description: 'The move.' }) },
     resolve: (_root, { input }, context) => ringFor(context, migrateVm(context.database, context, input)),
   }),

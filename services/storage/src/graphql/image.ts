@@ -140,7 +140,7 @@ builder.mutationFields((t) => ({
   createImageUpload: t.field({
     type: ImageUpload,
     description:
-      'Makes an image that waits for its file, and the URL that it may be PUT to. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
+      'Makes an image that waits for its file, and the URL that it may be PUT to. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, QUOTA_EXCEEDED (size), UNAVAILABLE.',
     args: { input: t.arg({ type: ImageUploadInput, required: true, description: 'The image.' }) },
     resolve: (_root, { input }, context) => createImageUpload(context.database, context, { ...input, size: Number(input.size) }),
   }),
@@ -148,7 +148,7 @@ builder.mutationFields((t) => ({
     type: ImagePayload,
     cost: 20, // fetched, checked and copied
     description:
-      'Fetches an image into a storage pool. Its operation fails with BAD_USER_INPUT (url, sha256, format), NO_CAPACITY (poolId) or UNAVAILABLE (url), and then nothing is left. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
+      'Fetches an image into a storage pool. Its operation fails with BAD_USER_INPUT (url, sha256, format), NO_CAPACITY (poolId), QUOTA_EXCEEDED (url) or UNAVAILABLE (url), and then nothing is left. Errors: BAD_USER_INPUT, ALREADY_EXISTS (name), NOT_FOUND (tenantId, poolId), FORBIDDEN, INVALID_STATE, UNAVAILABLE.',
     args: { input: t.arg({ type: ImportImageInput, required: true, description: 'The image.' }) },
     resolve: (_root, { input }, context) => ringFor(context, importImage(context.database, context, input)),
   }),

@@ -52,7 +52,7 @@ const CreateVolumeInput = builder.inputType('CreateVolumeInput', {
   }),
 });
 
-const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE (no host that has its pool is online).';
+const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, QUOTA_EXCEEDED (operations in flight), UNAVAILABLE (no host that has its pool is online).';
 
 builder.mutationFields((t) => {
   const id = t.arg.id({ required: true, description: 'The volume.' });
@@ -67,13 +67,13 @@ builder.mutationFields((t) => {
     createVolume: t.field({
       type: VolumePayload,
       description:
-        'Makes a volume. Errors: FORBIDDEN, BAD_USER_INPUT, NOT_FOUND (tenantId, poolId, snapshotId), ALREADY_EXISTS (name), NO_CAPACITY (size), INVALID_STATE, UNAVAILABLE, CONFLICT (idempotencyKey).',
+        'Makes a volume. Errors: FORBIDDEN, BAD_USER_INPUT, NOT_FOUND (tenantId, poolId, snapshotId), ALREADY_EXISTS (name), NO_CAPACITY (size), QUOTA_EXCEEDED (size), INVALID_STATE, UNAVAILABLE, CONFLICT (idempotencyKey).',
       args: { input: t.arg({ type: CreateVolumeInput, required: true, description: 'The volume.' }) },
       resolve: (_root, { input }, context) => ringFor(context, createVolume(context.database, context.secrets, context, input)),
     }),
     resizeVolume: t.field({
       type: VolumePayload,
-      description: `Makes a volume larger; a guest that runs on it sees it at once. ${MORE} BAD_USER_INPUT and NO_CAPACITY (size).`,
+      description: `Makes a volume larger; a guest that runs on it sees it at once. ${MORE} BAD_USER_INPUT, NO_CAPACITY and QUOTA_EXCEEDED (size).`,
       args: { id, size: t.arg({ type: 'ByteSize', required: true, description: 'Its new size, in whole MiB.' }) },
       resolve: (_root, args, context) => ringFor(context, resizeVolume(context.database, context, args.id, Number(args.size))),
     }),

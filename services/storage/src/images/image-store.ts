@@ -17,18 +17,23 @@ export async function lockImage(tx: Tx, id: string): Promise<ImageRow | null> {
 export const changeImage = (tx: Tx, id: string, change: ImageUncheckedUpdateInput): Promise<ImageRow> =>
   tx.image.update({ where: { id }, data: { ...change, generation: { increment: 1 } } });
 
-/** What is in the image's file is known, and its tenant charged for it, once, in however many pools it will be: QUOTA_EXCEEDED. */
+/** Charges an image's tenant for its file, once, in however many pools it will be; nobody for what is everyone's. QUOTA_EXCEEDED. */
+export const chargeImage = async (tx: Tx, { tenantId }: Pick<ImageRow, 'tenantId'>, bytes: bigint, field?: string): Promise<void> => {
+  if (tenantId !== null) await charge(tx, tenantId, { storage: bytes }, field);
+};
+
+/** What is in the image's file is known, and its tenant charged for it: for what it was not before, where an upload had been announced. QUOTA_EXCEEDED. */
 export async function describeImage(tx: Tx, id: string, { format, size, fileSize }: { format: string; size: number; fileSize: number }): Promise<void> {
   const before = await lockImage(tx, id);
-  await changeImage(tx, id, { format, size: BigInt(size), fileSize: BigInt(fileSize) });
-  if (before?.tenantId) await charge(tx, before.tenantId, { storage: BigInt(fileSize) - (before.fileSize ?? 0n) }, 'url');
+  const after = await changeImage(tx, id, { format, size: BigInt(size), fileSize: BigInt(fileSize) });
+  await chargeImage(tx, after, BigInt(fileSize) - (before?.fileSize ?? 0n), 'url');
 }
 
 /** The image is no more: its name is free, and its tenant charged for it no longer. The row stays for who still asks, with why. Idempotent. */
 export async function buryImage(tx: Tx, id: string, problem: string | null): Promise<void> {
   const image = await lockImage(tx, id);
   if (!image) return;
-  if (image.tenantId !== null && image.fileSize !== null) await charge(tx, image.tenantId, { storage: -image.fileSize });
+  await chargeImage(tx, image, -(image.fileSize ?? 0n));
   await changeImage(tx, id, { state: 'DELETED', deletedAt: new Date(), liveName: null, uploadHash: null, operationId: null, problem });
 }
 

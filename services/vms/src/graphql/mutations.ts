@@ -87,7 +87,7 @@ const UpdateVmInput = builder.inputType('UpdateVmInput', {
 const begin = (context: VmsContext & RequestContext, verb: ChangeVerb, id: string, options?: { force?: boolean; keepVolumes?: boolean }): Promise<Accepted> =>
   ringFor(context, beginVerb(context.database, context, verb, id, options));
 
-const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, UNAVAILABLE (its host is offline).';
+const MORE = 'Asked again while in flight, it answers the same operation. Errors: NOT_FOUND, FORBIDDEN, INVALID_STATE, QUOTA_EXCEEDED (operations in flight), UNAVAILABLE (its host is offline).';
 
 builder.queryField('planVm', (t) =>
   t.field({

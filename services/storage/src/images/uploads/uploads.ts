@@ -6,7 +6,7 @@ import type { Bell } from '@novacron/operations';
 import type { Logger } from 'pino';
 import type { Database } from '../../database.ts';
 import { MOST_IMAGE_BYTES } from '../fetch/download.ts';
-import { buryImage, changeImage, lockImage } from '../image-store.ts';
+import { buryImage, changeImage, chargeImage, lockImage } from '../image-store.ts';
 import { checkNewImage, choosePool, nameTaken, requireFewUnfinished, submitImport, type NewImageInput } from '../import-image.ts';
 import { hashOf, type Spool } from './spool.ts';
 
@@ -41,9 +41,10 @@ export async function createImageUpload(database: Database, context: RequestCont
     await inTransaction(database, async (tx) => {
       await requireFewUnfinished(tx, columns.tenantId);
       const poolId = await choosePool(tx, input.poolId);
-      await tx.image.create({
+      const image = await tx.image.create({
         data: { ...columns, id: imageId, poolId, state: 'AWAITING_UPLOAD', fileSize: BigInt(size), uploadHash: hashOf(token), uploadUntil: expiresAt },
       });
+      await chargeImage(tx, image, BigInt(size), 'size');
     });
   } catch (error) {
     throw nameTaken(error, input.name);
