@@ -38,7 +38,7 @@ const accept = (input: object) =>
   });
 const join = (by: Viewer | null, token: string) => identity.ask(by, `mutation ($token: String!) { joinTenant(token: $token) { ${SEEN} } }`, { token });
 const invited = async (by: string, input: { email: string; [other: string]: unknown }): Promise<{ user: { id: string }; token: string }> => {
-  const before = server.mails.filter(({ recipients }) => recipients.includes(input.email)).length;
+  const before = server.mails.filter(({ recipients, subject }) => recipients.includes(input.email) && subject.includes('invited')).length;
   const { data, error } = await invite(as(by), input);
   expect(error).toBeNull();
   const { token } = await server.arrived(input.email, /invited/, before);
@@ -123,6 +123,11 @@ describe('an invitation', () => {
     expect((await identity.ask(as('boss'), 'mutation ($id: ID!) { deactivateUser(id: $id) { state } }', { id: user.id })).error).toBeNull();
     expect((await accept({ token })).error).toMatchObject({ code: 'INVALID_STATE' });
     expect((await invite(as('boss'), { email: 'kept@example.org' })).error).toMatchObject({ code: 'INVALID_STATE', field: 'email' });
+
+    const known = await invited('boss', { email: 'rival@example.org' });
+    expect((await identity.ask(as('boss'), 'mutation ($id: ID!) { deactivateUser(id: $id) { state } }', { id: known.user.id })).error).toBeNull();
+    expect(await refusal(() => join(as('rival'), known.token))).toMatchObject({ code: 'INVALID_STATE', field: 'token' });
+    expect((await identity.ask(as('boss'), 'mutation ($u: ID!, $t: ID!) { removeRole(userId: $u, tenantId: $t) }', { u: known.user.id, t: acme })).error).toBeNull();
   });
 
   it.each([

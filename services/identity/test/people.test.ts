@@ -135,6 +135,17 @@ describe('updateUser', () => {
   });
 });
 
+describe('updateUser of an address', () => {
+  it('is refused for whoever has none to give up', async () => {
+    const invited = await identity.ask(admin(), 'mutation ($input: InviteUserInput!) { inviteUser(input: $input) { id } }', { input: { email: 'coming@example.org', role: 'viewer', tenantId: acme } });
+    const robot = await identity.ask(admin(), 'mutation ($input: CreateServiceAccountInput!) { createServiceAccount(input: $input) { id } }', { input: { name: 'robot', role: 'viewer', tenantId: acme } });
+    for (const { id } of [invited.data['inviteUser'], robot.data['createServiceAccount']]) {
+      expect(await refusal(() => update(admin(), { id, email: 'other@example.org' }))).toMatchObject({ code: 'INVALID_STATE', field: 'email' });
+      expect((await update(admin(), { id, name: 'Called so' })).data['updateUser'].name).toBe('Called so');
+    }
+  });
+});
+
 describe('deactivateUser', () => {
   it('keeps a user out at once, until it is let in again', async () => {
     const { id, email } = await somebody();

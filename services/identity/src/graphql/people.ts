@@ -44,7 +44,7 @@ builder.mutationFields((t) => {
   return {
     updateUser: t.field({
       type: User,
-      description: `Changes what a user is called, and its address. ${NEEDED('user:update')}, BAD_USER_INPUT, ALREADY_EXISTS.`,
+      description: `Changes what a user is called, and its address. ${NEEDED('user:update')} (who was only invited, or is a service account, has no address to change), BAD_USER_INPUT, ALREADY_EXISTS.`,
       args: { input: t.arg({ type: UpdateUserInput, required: true, description: 'The changes.' }) },
       resolve: (_root, { input }, context) => changed(context, (people, asker) => people.update(asker, input, context.address)),
     }),

@@ -1,5 +1,5 @@
 import { requireInTenant, requireSignedIn } from '@novacron/contracts';
-import { parseId, type TenantId, type UserId } from '@novacron/core';
+import { DomainError, parseId, type TenantId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
@@ -23,7 +23,7 @@ export interface UserChanges {
  * them; one log line for what was changed.
  */
 export interface People {
-  /** A new address is vouched for by who sets it; the old one is told. BAD_USER_INPUT, ALREADY_EXISTS. */
+  /** A new address is vouched for by who sets it; the old one is told. BAD_USER_INPUT, ALREADY_EXISTS, INVALID_STATE for who has none yet. */
   update(asker: Asker, changes: UserChanges, address: string | null): Promise<UserRecord>;
   /** It can't sign in any more, its sessions and API tokens are refused. INVALID_STATE for the last administrator of the platform. */
   deactivate(asker: Asker, id: string): Promise<UserRecord>;
@@ -58,7 +58,8 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
       const user = await changeUser(db, { verb: 'update', userId, viewer: asker.viewer, address: edit.email }, at, async (tx, before) => {
         const { email, ...rest } = edit;
         if (email === undefined || email === before.email) return editUser(tx, userId, rest);
-        const isTold = before.kind === 'person' && (await hasItsAddress(tx, userId));
+        requireHasAddress(before);
+        const isTold = await hasItsAddress(tx, userId);
         await editUser(tx, userId, edit);
         if (isTold) await mailbox.post(tx, { kind: 'email_changed', recipient: before.email, userId, content: { name: before.name, email, address, at } }, at);
       });
@@ -126,6 +127,12 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
       log(asker, userId, 'role removed', { tenantId, role });
     },
   };
+}
+
+/** Whoever was invited shows by the mail to its address that it is there; nobody writes to a service account. */
+function requireHasAddress({ invitedAt, kind }: UserRecord): void {
+  if (kind === 'service') throw new DomainError('INVALID_STATE', 'This is a service account: it has no address.', { field: 'email' });
+  if (invitedAt !== null) throw new DomainError('INVALID_STATE', 'This user has not accepted its invitation: take it back, and invite the other address.', { field: 'email' });
 }
 
 function editOf({ name, username, email }: UserChanges): Edit {
