@@ -32,7 +32,7 @@ export const PAGES = {
     lead: 'Choose a password of 8 to 256 characters; change your name if it is another one than you were invited by.',
     button: 'Accept',
     asks: ['name', 'password'],
-    document: 'mutation ($token: String!, $password: String!, $name: String) { acceptInvitation(input: { token: $token, password: $password, name: $name }) { accessToken } }',
+    document: 'mutation ($token: String!, $password: String!, $name: String) { acceptInvitation(token: $token, password: $password, name: $name) { accessToken } }',
     done: 'Welcome. Sign in with your address and your password.',
   },
 };
