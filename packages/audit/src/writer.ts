@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isPassing } from '@novacron/operations';
 import type { Logger } from 'pino';
 
 /** What operations.write_audit takes. */
@@ -34,6 +33,9 @@ const RETRY_MS = 500;
 /** Of lines that nobody waits for: a database that is away must not fill the memory. */
 const MOST_WAITING = 20_000;
 
+/** What is written is at fault, whenever it is written. https://www.postgresql.org/docs/18/errcodes-appendix.html: classes 22 and 23 */
+const isFaultOfData = (error: unknown): boolean => error instanceof Object && 'code' in error && /^2[23]\w{3}$/.test(String(error.code));
+
 interface Waiting {
   line: Line;
   settle?: { resolve(): void; reject(error: unknown): void };
@@ -53,13 +55,15 @@ export function createWriter({ write, isPatient, logger }: WriterOptions): Write
       await write(batch.map(({ line }) => line));
       for (const { settle } of batch) settle?.resolve();
     } catch (error) {
+      const isRefused = isFaultOfData(error);
       // one line that PostgreSQL refuses must not keep the others out
-      if (!isPassing(error) && batch.length > 1) return void (await Promise.all(batch.map((one) => writeBatch([one]))));
-      for (const { settle } of batch) settle?.reject(error);
-      if (!isPatient) return;
-      const isHopeless = closed.signal.aborted || !isPassing(error);
+      if (isRefused && batch.length > 1) return void (await Promise.all(batch.map((one) => writeBatch([one]))));
+      const isHopeless = !isPatient || isRefused || closed.signal.aborted;
       const fields = { err: error, entries: batch.length };
-      if (isHopeless) return logger.error(fields, 'audit entries could not be written');
+      if (isHopeless) {
+        for (const { settle } of batch) settle?.reject(error);
+        return logger.error(fields, 'audit entries could not be written');
+      }
       logger.warn(fields, 'audit entries could not be written; trying again');
       waiting = [...batch, ...waiting];
       await delay(RETRY_MS, undefined, { signal: closed.signal }).catch(() => undefined); // then once more
