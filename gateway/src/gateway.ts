@@ -145,7 +145,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     await routeAccountPages(app);
     const answering = { graph, contextOf: createContextOf(viewers, limits, refusals), formatError: (thrown: unknown, requestId: string) => formatError(thrown, logger, requestId), timeoutMs: requestTimeoutMs };
     routeGraphql(app, { ...answering, sendPage: playground.send });
-    routeQueryPlan(app, answering);
+    routeQueryPlan(app, { ...answering, onRefused: (context) => refusals.request(context, 'queryPlan') });
     await routeApi(app, { ...answering, supergraph: () => supergraphs.current, samples, mayIntrospect: protection.mayIntrospect, onStranger: (context, route) => refusals.request(context, route.field), logger });
     if (options.uploads) routeUploads(app, options.uploads, (error, requestId) => formatError(error, logger, requestId));
     routeProbes(app, { authenticator, events, hub, redis, supergraph: supergraphs, circuits: subgraphs.circuits });

@@ -55,6 +55,19 @@ describe('the audit is told', () => {
     ]);
   });
 
+  it('of who may not see how operations are planned', async () => {
+    const { token, viewer } = fixture.authority.signIn([['operator', fixture.tenant]]);
+    await fetch(`${fixture.gateway.url}/graphql/plan`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: '{"query":"{ me }"}' });
+    expect(told).toMatchObject([{ userId: viewer.userId, credentialId: viewer.sessionId, credential: 'SESSION', tenantId: fixture.tenant, action: 'queryPlan', outcome: 'DENIED', code: 'FORBIDDEN' }]);
+  });
+
+  it('of who may not read the schema', async () => {
+    const closed = await startGateway({ options: { introspection: 'platform_admin', audit: { refused: (asker, deed, ending) => void told.push({ ...asker, ...deed, ...ending }) } } });
+    await closed.query('{ __schema { queryType { name } } }');
+    await closed.close();
+    expect(told).toMatchObject([{ ...STRANGER, kind: 'ACCESS', action: '__schema' }]);
+  });
+
   it('of nothing that is answered', async () => {
     const { token } = fixture.authority.signIn([['operator', fixture.tenant]]);
     const { errors } = await fixture.query('{ me }', { token });

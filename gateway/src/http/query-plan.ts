@@ -26,17 +26,22 @@ export interface QueryPlanRouteOptions<Context> {
   graph: Graph<Context>;
   contextOf(request: FastifyRequest): Promise<Context>;
   formatError(thrown: unknown, requestId: string): GraphQLFormattedError;
+  /** Is told of who has signed in and is no platform administrator. */
+  onRefused?(context: Context): void;
 }
 
 /**
  * POST /graphql/plan: how an operation would be run, which is not done. A plan says how the graph is cut into services:
  * it is for platform administrators.
  */
-export function routeQueryPlan<Context extends { viewer: Viewer | null }>(app: FastifyInstance, { graph, contextOf, formatError }: QueryPlanRouteOptions<Context>): void {
+export function routeQueryPlan<Context extends { viewer: Viewer | null }>(app: FastifyInstance, { graph, contextOf, formatError, onRefused }: QueryPlanRouteOptions<Context>): void {
   async function answer(request: FastifyRequest): Promise<QueryPlanAnswer> {
     requireJson(request.headers);
     const context = await contextOf(request);
-    if (!isPlatformAdmin(requireSignedIn(context.viewer))) throw new DomainError('FORBIDDEN', 'Query plans are for platform administrators.');
+    if (!isPlatformAdmin(requireSignedIn(context.viewer))) {
+      onRefused?.(context);
+      throw new DomainError('FORBIDDEN', 'Query plans are for platform administrators.');
+    }
     const { query, operationName } = readBody(request.body);
     const plan = graph.prepare(query ?? '', operationName, context).plan();
     return { plan: outline(plan), text: prettyFormatQueryPlan(plan) };

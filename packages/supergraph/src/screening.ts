@@ -44,6 +44,8 @@ export interface Screening<Context> {
 const MAXIMUM_COST = 5_000;
 /** What is told of variables: a list of 80,000 values fits into a request, and each may be wrong. */
 const VARIABLE_ERRORS = 20;
+/** Where every schema is read. */
+const SCHEMA: RefusedField = { type: 'Query', field: '__schema' };
 const STRANGER: Principal = { authenticated: false, scopes: new Set() };
 
 export function createScreening<Context>({ apiSchema, costs, authorization, planning }: Supergraph, protection: Protection<Context> = {}): Screening<Context> {
@@ -77,7 +79,10 @@ export function createScreening<Context>({ apiSchema, costs, authorization, plan
         refuseDeepVariables(variables, limits);
         const faults = variableFaults(apiSchema, operation, variables, VARIABLE_ERRORS);
         if (faults.length > 0) throw new InvalidDocument(faults);
-        if (isIntrospection(document) && !mayIntrospect(context)) throw new InvalidDocument([schemaRefused(principalOf(context))]);
+        if (isIntrospection(document) && !mayIntrospect(context)) {
+          protection.onRefused?.(context, { fields: [SCHEMA], operation, variables, schema: apiSchema });
+          throw new InvalidDocument([schemaRefused(principalOf(context))]);
+        }
         const cost = costs.estimate(document, operation, variables);
         if (maximumCost > 0 && cost > maximumCost) throw new InvalidDocument([tooDear(cost, maximumCost)]);
         return cost;
