@@ -138,10 +138,10 @@ describe('the graph of NovaCron', async () => {
   const supergraph = loadSupergraph(await readFile(new URL('../supergraph.graphql', import.meta.url), 'utf8'));
   const { apiSchema, authorization, costs } = supergraph;
 
-  it('is open to strangers where they sign in, and nowhere else', () => {
+  it('is open to strangers where they sign in or spend what was mailed to them, and nowhere else', () => {
     const roots = [apiSchema.getQueryType(), apiSchema.getMutationType(), apiSchema.getSubscriptionType()].filter((type) => type != null);
     const open = roots.flatMap((type) => Object.keys(type.getFields()).filter((field) => authorization.isOpen(type, field)));
-    expect(open.toSorted()).toEqual(['login', 'refreshSession', 'register', 'requestPasswordReset', 'resetPassword', 'verifyEmail']);
+    expect(open.toSorted()).toEqual(['acceptInvitation', 'confirmEmailChange', 'login', 'refreshSession', 'register', 'requestPasswordReset', 'resetPassword', 'verifyEmail']);
   });
 
   it.each([
