@@ -5,8 +5,8 @@ import { normalizeEmail, normalizeUsername, parseRole, parseSearch } from './rul
 import type { Prisma } from './generated/prisma/client.ts';
 import type { UserState } from './people/rules.ts';
 import { tenantRecord, TENANT_COLUMNS, userRecord, USER_COLUMNS } from './store/records.ts';
-import type { SettingName } from './settings/catalogue.ts';
 import type { Database, Transaction } from './store/database.ts';
+import { IS_DEMANDED } from './store/demands.ts';
 import type { TenantRecord, UserView } from './visibility.ts';
 
 /** What is read in lists and by keys other than an id; by id, see loaders.ts. */
@@ -121,8 +121,7 @@ interface ViewerRow {
  */
 export async function findViewer(db: Database, { userId, sessionId }: { userId: UserId; sessionId: SessionId }): Promise<Viewer | null> {
   const rows = await db.$queryRaw<ViewerRow[]>`
-    SELECT r.role::text AS role, r.tenant_id, u.must_change_password, s.second_factor,
-      coalesce(r.role = ANY (t.second_factor_roles), false) OR coalesce((SELECT value ? r.role::text FROM settings WHERE name = ${DEMANDED_EVERYWHERE}), false) AS demanded
+    SELECT r.role::text AS role, r.tenant_id, u.must_change_password, s.second_factor, ${IS_DEMANDED} AS demanded
     FROM sessions s JOIN users u ON u.id = s.user_id
       LEFT JOIN role_assignments r ON r.user_id = u.id LEFT JOIN tenants t ON t.id = r.tenant_id
     WHERE s.id = ${sessionId}::uuid AND u.id = ${userId}::uuid AND s.revoked_at IS NULL AND u.deactivated_at IS NULL`;
@@ -133,5 +132,3 @@ export async function findViewer(db: Database, { userId, sessionId }: { userId: 
   const roles = rows.flatMap(({ role, tenant_id: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }]));
   return { userId, sessionId, roles };
 }
-
-const DEMANDED_EVERYWHERE: SettingName = 'secondFactor.roles';

@@ -62,6 +62,31 @@ describe('a tenant that demands it', () => {
   const demand = (by: Viewer | null, tenantId: string, roles: string[]) => identity.ask(by, REQUIRE, { tenantId, roles });
   const current = async ({ email }: { email: string }, code?: string) => kit.viewerOf((await kit.signIn(email, code)).data['login'].accessToken);
 
+  it('leaves none to the API tokens of people without one, wherever it is demanded, and to service accounts theirs', async () => {
+    const place = await makeTenant(identity, admin, 'programs');
+    const token = async (by: Viewer, input: object = {}) => {
+      const { data, error } = await identity.ask(by, 'mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret } }', { input: { name: 'x', scopes: ['vm:read'], ...input } });
+      if (error) throw new Error(error.message);
+      return data['createApiToken'].secret;
+    };
+    const viewer = await member(identity, admin, 'programmer', place, 'operator');
+    const { data } = await identity.ask(admin, 'mutation ($t: ID!) { createServiceAccount(input: { name: "robot", tenantId: $t, role: "operator" }) { id } }', { t: place });
+    const [own, robot] = [await token(viewer), await token(admin, { userId: data['createServiceAccount'].id })];
+    const held = { roles: [{ role: 'operator', tenantId: place }] };
+    expect(await kit.viewerOf(own)).toMatchObject(held);
+
+    await demand(admin, place, ['operator']);
+    expect(await kit.viewerOf(own)).toMatchObject({ roles: [], owes: 'second_factor', scopes: ['vm:read'] });
+    expect(await kit.viewerOf(robot)).toMatchObject(held);
+    await demand(admin, place, []);
+    const everywhere = (value: string[]) => identity.ask(admin, 'mutation ($v: JSON!) { updateSetting(name: "secondFactor.roles", value: $v) { name } }', { v: value });
+    expect((await everywhere(['operator'])).error).toBeNull();
+    expect(await kit.viewerOf(own)).toMatchObject({ roles: [], owes: 'second_factor' });
+    await kit.enable({ ...viewer, roles: [], owes: 'second_factor' });
+    expect(await kit.viewerOf(own)).toMatchObject(held);
+    await identity.sql('DELETE FROM identity.settings');
+  });
+
   it('leaves no role to who has not shown one, at once, until it has', async () => {
     const strict = await makeTenant(identity, admin, 'strict');
     const email = 'owes@example.org';

@@ -124,7 +124,7 @@ export function createApiTokens({ db, now, logger }: { db: Database; now: () => 
       if (!isGood) throw new DomainError('UNAUTHENTICATED', 'This API token is unknown, revoked, expired or not for your address.');
       if (token.last_used_at === null || at.getTime() - token.last_used_at.getTime() >= USE_PRECISION_MS) await recordUse(db, token.id, { at, address });
       const known = { userId: token.user_id, sessionId: token.id as SessionId, scopes: token.scopes.filter(mayBeScope) }; // what stands for its session
-      const viewer: Viewer = token.must_change_password ? { ...known, roles: [], owes: 'new_password' } : { ...known, roles: rolesWithin(token.roles, token.tenant_id) };
+      const viewer: Viewer = token.owes === null ? { ...known, roles: rolesWithin(token.roles, token.tenant_id) } : { ...known, roles: [], owes: token.owes };
       return { viewer, issuedAt: token.created_at, expiresAt: token.expires_at ?? NEVER };
     },
   };

@@ -1,7 +1,8 @@
-import type { Permission, Role } from '@novacron/contracts';
+import type { Debt, Permission, Role } from '@novacron/contracts';
 import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import { emit } from '@novacron/operations';
 import type { Database, Transaction } from './database.ts';
+import { IS_DEMANDED } from './demands.ts';
 
 /** Every write about API tokens, and how one is found. */
 
@@ -85,20 +86,28 @@ interface PresentedRow {
   expires_at: Date | null;
   last_used_at: Date | null;
   must_change_password: boolean;
+  has_second_factor: boolean;
+  /** Does that role need a second factor there? */
+  demanded: boolean;
   role: Role | null;
   held_in: TenantId | null;
 }
 
-/** A token that has not been revoked, of an account that has not ended, with the roles of its user as they are now. */
+/**
+ * A token that has not been revoked, of an account that has not ended, with the roles of its user as they are now, and what that one
+ * owes first: a role that needs a second factor is none before the person has one. Service accounts have no password that it would stand beside.
+ */
 export async function findPresented(db: Database, tokenHash: Buffer<ArrayBuffer>) {
   const rows = await db.$queryRaw<PresentedRow[]>`
-    SELECT t.id, t.user_id, t.scopes, t.tenant_id, t.addresses, t.created_at, t.expires_at, t.last_used_at, u.must_change_password, r.role::text AS role, r.tenant_id AS held_in
-    FROM api_tokens t JOIN users u ON u.id = t.user_id LEFT JOIN role_assignments r ON r.user_id = u.id
-    WHERE t.token_hash = ${tokenHash} AND t.revoked_at IS NULL AND u.deactivated_at IS NULL AND u.deleted_at IS NULL`;
+    SELECT a.id, a.user_id, a.scopes, a.tenant_id, a.addresses, a.created_at, a.expires_at, a.last_used_at, u.must_change_password, r.role::text AS role, r.tenant_id AS held_in,
+      u.kind <> 'person' OR EXISTS (SELECT FROM totp WHERE user_id = u.id AND confirmed_at IS NOT NULL) AS has_second_factor, ${IS_DEMANDED} AS demanded
+    FROM api_tokens a JOIN users u ON u.id = a.user_id LEFT JOIN role_assignments r ON r.user_id = u.id LEFT JOIN tenants t ON t.id = r.tenant_id
+    WHERE a.token_hash = ${tokenHash} AND a.revoked_at IS NULL AND u.deactivated_at IS NULL AND u.deleted_at IS NULL`;
   const [first] = rows;
   if (first === undefined) return null;
-  const { role: _, held_in: __, ...token } = first;
-  return { ...token, roles: rows.flatMap(({ role, held_in: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }])) };
+  const { role: _, held_in: __, demanded: ___, must_change_password: mustChangePassword, has_second_factor: hasSecondFactor, ...token } = first;
+  const owes: Debt | null = mustChangePassword ? 'new_password' : !hasSecondFactor && rows.some(({ demanded }) => demanded) ? 'second_factor' : null;
+  return { ...token, owes, roles: rows.flatMap(({ role, held_in: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }])) };
 }
 
 /** Remembers a use, unless a later one was remembered. */
