@@ -165,6 +165,20 @@ describe('API tokens', () => {
     expect(refused[0]?.header('retry-after')).toMatch(/^\d+$/);
   });
 
+  it('that are made up are no cheaper over a socket', async () => {
+    const address = '198.51.100.27';
+    const madeUp = () => connect(`nc_${newId()}`, fixture.gateway.url, address);
+    expect((await madeUp()).closed).toEqual({ code: 4403, reason: 'Invalid token' });
+    expect((await ask('{ __typename }', { address })).header('ratelimit')).toMatch(/^"api";r=198;/);
+    const refused = await eventually('one to be refused without a look', async () => {
+      await Promise.all(Array.from({ length: 50 }, () => ask('{ __typename }', { address, token: `nc_${newId()}` })));
+      const before = fixture.authority.asked;
+      const { closed } = await madeUp();
+      return fixture.authority.asked === before && closed;
+    });
+    expect(refused).toEqual({ code: 1013, reason: expect.stringMatching(/^Too much was asked for within a minute/) });
+  });
+
   it('that are known cost their address nothing more', async () => {
     const address = '198.51.100.26';
     const { token } = fixture.authority.signIn([['operator', fixture.tenant]], 600_000, undefined, 0, 'nc_');
@@ -235,7 +249,7 @@ describe('connections', () => {
     const token = signIn();
     const held = [await connect(token), await connect(token, other.url), await connect(token)];
     const refused = await connect(token, other.url);
-    expect(await refused.untilClosed()).toEqual({ code: 1013, reason: 'Too many connections' });
+    expect(await refused.untilClosed()).toEqual({ code: 1013, reason: 'One user holds at most 3 connections at once: try again in 10 s.' });
     await connect(signIn());
     await held[1]?.close();
     const again = await eventually('a place to be free', async () => {

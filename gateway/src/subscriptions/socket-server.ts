@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { API_TOKEN_PREFIX } from '@novacron/contracts';
 import { DomainError, newId } from '@novacron/core';
 import { encodeCursor } from '@novacron/supergraph';
 import type { Logger } from 'pino';
@@ -69,8 +70,14 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   const speakPlainly: Speak = (connection, channel) => options.plainEvents.open(connection, channel, authenticate);
   const speakers: ReadonlyMap<string, Speak> = new Map([['/graphql', speakGraphql], ...PLAIN_EVENT_PATHS.map((path) => [path, speakPlainly] as const)]);
 
+  /** As over HTTP: what looks like an API token is looked up in the database, and the address pays for that. RATE_LIMITED. */
+  async function payForALook({ address }: Connection, token: string): Promise<void> {
+    if (token.startsWith(API_TOKEN_PREFIX) && !viewers.knows(token, address)) await limits.allowanceOf({ viewer: null, address }).admit();
+  }
+
   async function authenticate(connection: Connection, token: string): Promise<boolean> {
     try {
+      await payForALook(connection, token);
       const authenticated = await viewers.authenticate(token, connection.address);
       connection.signIn(authenticated, await limits.holdConnection({ viewer: authenticated.viewer, address: connection.address }));
       if (!connection.isOpen) return false;
@@ -81,7 +88,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       if (error.code === 'UNAUTHENTICATED') {
         options.refusals.token({ requestId: newId(), address: connection.address, userAgent: connection.userAgent });
         connection.close(CLOSE.forbidden, 'Invalid token');
-      } else if (error.code === 'RATE_LIMITED') connection.close(CLOSE.tryAgainLater, 'Too many connections');
+      } else if (error.code === 'RATE_LIMITED') connection.close(CLOSE.tryAgainLater, error.message);
       else {
         logger.error({ err: error }, 'a token could not be checked');
         connection.close(CLOSE.tryAgainLater, 'The token can\'t be checked now');
