@@ -82,6 +82,43 @@ describe('a change of address', () => {
     expect((await confirm(token!)).error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'token' });
   });
 
+  it.each<[string, (viewer: Viewer, email: string) => Promise<{ error: unknown }>]>([
+    ['was changed', (viewer) => identity.ask(viewer, 'mutation ($c: String!) { changePassword(currentPassword: $c, newPassword: "another fine password") }', { c: PASSWORD })],
+    ['has to be changed', (viewer) => identity.ask(admin, 'mutation ($id: ID!) { forcePasswordReset(userId: $id) { id } }', { id: viewer.userId })],
+    [
+      'was reset',
+      async (_viewer, email) => {
+        await identity.ask(null, 'mutation ($e: String!) { requestPasswordReset(email: $e) }', { e: email });
+        const { token } = await server.arrived(email, /new password/);
+        return identity.ask(null, 'mutation ($t: String!) { resetPassword(token: $t, newPassword: "another fine password") { accessToken } }', { t: token });
+      },
+    ],
+  ])('that was asked for before the password %s is not made any more', async (_what, happens) => {
+    const { viewer, email } = await somebody();
+    await request(viewer, `thief.${email}`);
+    const { token } = await server.arrived(`thief.${email}`, /new e-mail address/);
+    expect((await happens(viewer, email)).error).toBeNull();
+    expect((await confirm(token!)).error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'token' }); // every such mail has one
+    expect(await identity.sql('SELECT email FROM identity.users WHERE id = $1', [viewer.userId])).toEqual([{ email }]);
+  });
+
+  it('ends the sessions, all but the one that asks', async () => {
+    const { viewer, email, accessToken } = await somebody();
+    const other = await login(identity, { email, password: PASSWORD });
+    const confirmBy = async (by: Viewer | null, address: string) => {
+      await request(viewer, address);
+      const { token } = await server.arrived(address, /new e-mail address/);
+      expect((await identity.ask(by, 'mutation ($t: String!) { confirmEmailChange(token: $t) }', { t: token })).error).toBeNull();
+    };
+    const { authenticate } = identity.service.authenticator;
+    await confirmBy(viewer, `second.${email}`);
+    expect((await authenticate(accessToken, null)).viewer.userId).toBe(viewer.userId);
+    await expect(authenticate(other.accessToken, null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await confirmBy(admin, `third.${email}`);
+    await expect(authenticate(accessToken, null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect((await authenticate((await login(identity)).accessToken, null)).viewer.userId).toBe(admin.userId);
+  });
+
   it('does not tell whose an address is but to its owner', async () => {
     const { viewer } = await somebody();
     const { email: taken } = await somebody();

@@ -21,7 +21,7 @@ builder.mutationFields((t) => ({
     cost: 10, // as login
     description:
       'Mails a link to a new address, good for a day: your account keeps the old one until you follow it. True, whether or not the address has an account, whose owner then is told. ' +
-      'BAD_USER_INPUT (newEmail, password); RATE_LIMITED after too many wrong passwords, or five mails within a quarter of an hour.',
+      'BAD_USER_INPUT (newEmail, password); RATE_LIMITED after too many wrong passwords, or five mails within a quarter of an hour; CONFLICT when the password was changed meanwhile.',
     args: {
       newEmail: t.arg.string({ required: true, description: 'The new address.' }),
       password: t.arg.string({ required: true, description: 'Your password.' }),
@@ -34,10 +34,10 @@ builder.mutationFields((t) => ({
   confirmEmailChange: t.boolean({
     authenticated: false,
     description:
-      'Gives your account its new address, which is verified by this; the old one is told. True. BAD_USER_INPUT (token: unknown, used, replaced or expired), INVALID_STATE when the address has an account by now.',
+      'Gives your account its new address, which is verified by this; the old one is told, and your sessions end, all but the one that asks. True. BAD_USER_INPUT (token: unknown, used, replaced or expired), INVALID_STATE when the address has an account by now.',
     args: { token: t.arg.string({ required: true, description: 'Of the mail.' }) },
     resolve: async (_root, { token }, context) => {
-      await context.profile.confirmEmailChange(token, context.address, context.requestId);
+      await context.profile.confirmEmailChange(context, token, context.address);
       return true;
     },
   }),

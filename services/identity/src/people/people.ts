@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import { parseEmail, parseName, parseUsername } from '../rules.ts';
-import { issueMailToken } from '../store/mail-tokens.ts';
+import { endOwnersMailTokens, issueMailToken } from '../store/mail-tokens.ts';
 import { changeUser, editUser, forgetUser, hasItsAddress, requireDispensable, type Edit } from '../store/people.ts';
 import { removeRole } from '../store/roles.ts';
 import type { Database } from '../store/database.ts';
@@ -92,6 +92,7 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
       const [userId, at] = [userIn(id), now()];
       const user = await changeUser(db, { verb: 'forcePasswordReset', userId, viewer: asker.viewer }, at, async (tx, { email, name }) => {
         await tx.user.update({ where: { id: userId }, data: { mustChangePassword: true } });
+        await endOwnersMailTokens(tx, userId, at);
         const consequences = { endsSessions: true, changesAccess: true }; // its API tokens may do nothing until then, either
         if (!(await hasItsAddress(tx, userId))) return consequences;
         const token = await issueMailToken(tx, { userId, email, purpose: 'reset_password', lifetimeMs: FORCED_RESET_LIFETIME_MS }, at);

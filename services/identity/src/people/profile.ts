@@ -17,8 +17,8 @@ export interface Profile {
   update(asker: Asker, changes: { name?: string | null | undefined; username?: string | null | undefined }): Promise<UserRecord>;
   /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password), RATE_LIMITED after too many wrong ones. */
   requestEmailChange(asker: Asker, input: { newEmail: string; password: string }, address: string | null): Promise<void>;
-  /** By that link, signed in or not. BAD_USER_INPUT (token), INVALID_STATE where the address has become somebody else's. */
-  confirmEmailChange(token: string, from: string | null, requestId: string): Promise<void>;
+  /** By that link, signed in or not; ends the account's sessions, all but the one that asks. BAD_USER_INPUT (token), INVALID_STATE where the address has become somebody else's. */
+  confirmEmailChange(asker: Asker, token: string, from: string | null): Promise<void>;
   /** BAD_USER_INPUT (password), RATE_LIMITED as above, INVALID_STATE for the last administrator of the platform. */
   deleteAccount(asker: Asker, password: string): Promise<void>;
 }
@@ -34,9 +34,11 @@ interface ProfileOptions {
 const DAY_MS = 86_400_000;
 
 export function createProfile({ db, ownPassword, mailbox, now, logger }: ProfileOptions): Profile {
-  async function requirePassword(viewer: Viewer, typed: string): Promise<void> {
+  /** @returns what is stored of it, by which it is found out later whether it still is the password */
+  async function requirePassword(viewer: Viewer, typed: string): Promise<string | null> {
     const row = await db.user.findUnique({ where: { id: viewer.userId }, select: { passwordHash: true } });
     await ownPassword.check({ viewer, typed, stored: row?.passwordHash ?? null, field: 'password' }, 0, () => Promise.resolve());
+    return row?.passwordHash ?? null;
   }
 
   return {
@@ -54,9 +56,11 @@ export function createProfile({ db, ownPassword, mailbox, now, logger }: Profile
     async requestEmailChange({ viewer, requestId }, { newEmail, password }, address) {
       const known = requireSettled(viewer);
       const [{ userId }, email] = [known, parseEmail(newEmail, 'newEmail')];
-      await requirePassword(known, password);
+      const passwordHash = await requirePassword(known, password);
       const at = now();
       await changeOwn(db, { userId }, at, async (tx, own) => {
+        // whoever changes the password comes before, or ends the token that is made here
+        if ((await tx.user.count({ where: { id: userId, passwordHash } })) === 0) throw new DomainError('CONFLICT', 'Your password was changed just now.');
         if (own.email === email) throw new DomainError('BAD_USER_INPUT', 'This is the address of your account already.', { field: 'newEmail' });
         await requireFewMails(tx, { userId, purpose: 'change_email' }, at);
         const owner = await tx.user.findFirst({ where: { email, emailClaimed: true }, select: { id: true, name: true } });
@@ -67,7 +71,7 @@ export function createProfile({ db, ownPassword, mailbox, now, logger }: Profile
       logger.info({ requestId, userId }, 'change of address asked for');
     },
 
-    async confirmEmailChange(token, from, requestId) {
+    async confirmEmailChange({ viewer, requestId }, token, from) {
       const at = now();
       const { userId, email: address } = await readMailToken(db, 'change_email', token, at);
       await changeOwn(db, { userId, address }, at, async (tx, { email: before, name }) => {
@@ -75,6 +79,7 @@ export function createProfile({ db, ownPassword, mailbox, now, logger }: Profile
         const isTold = await hasItsAddress(tx, userId);
         await moveToAddress(tx, userId, email);
         if (isTold) await mailbox.post(tx, { kind: 'email_changed', recipient: before, userId, content: { name, email, address: from, at } }, at);
+        return { endsSessions: viewer?.userId === userId ? { except: viewer.sessionId } : true };
       });
       logger.info({ requestId, userId, address: from }, 'address changed');
     },

@@ -1,7 +1,7 @@
 import type { SessionId, UserId } from '@novacron/core';
 import { emit } from '@novacron/operations';
 import type { Database, Transaction } from './database.ts';
-import { endMailTokens } from './mail-tokens.ts';
+import { endOwnersMailTokens } from './mail-tokens.ts';
 import { endSessions } from './sessions.ts';
 
 /** Every write about passwords. */
@@ -12,12 +12,12 @@ export async function replaceHash(db: Database, { userId, from, to }: { userId: 
 }
 
 /**
- * Another password: the links by which it could be reset are no good any more, and the sessions end, all but `except`. The last
- * change of its transaction.
+ * Another password: the links by which the account could get another one, or another address, are no good any more, and the sessions
+ * end, all but `except`. The last change of its transaction.
  */
 export async function putPassword(tx: Transaction, { userId, passwordHash, except = null }: { userId: UserId; passwordHash: string; except?: SessionId | null }, at: Date): Promise<void> {
   await tx.user.update({ where: { id: userId }, data: { passwordHash, passwordChangedAt: at, mustChangePassword: false } });
-  await endMailTokens(tx, { userId, purpose: 'reset_password' }, at);
+  await endOwnersMailTokens(tx, userId, at);
   await endSessions(tx, { userId, except }, at);
   // it may have owed a new one
   await emit(tx, { type: 'user.access', tenantId: null, entityId: userId, after: {} });

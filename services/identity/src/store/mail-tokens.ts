@@ -33,6 +33,14 @@ export async function endMailTokens(tx: Transaction, { userId, purpose }: { user
   await tx.mailToken.updateMany({ where: { userId, purpose, usedAt: null }, data: { usedAt: at } });
 }
 
+/** Who follows one of these decides whose the account is, and whoever knew the password could have asked for it. */
+const OF_THE_OWNER: MailTokenPurpose[] = ['reset_password', 'change_email', 'invitation'];
+
+/** No link that was mailed until now hands the account to anybody. */
+export async function endOwnersMailTokens(tx: Transaction, userId: UserId, at: Date): Promise<void> {
+  await tx.mailToken.updateMany({ where: { userId, purpose: { in: OF_THE_OWNER }, usedAt: null }, data: { usedAt: at } });
+}
+
 /** How many a user was sent since then, used or not. */
 export const countMailTokens = (tx: Transaction, { userId, purpose }: { userId: UserId; purpose: MailTokenPurpose }, since: Date): Promise<number> =>
   tx.mailToken.count({ where: { userId, purpose, createdAt: { gt: since } } });
