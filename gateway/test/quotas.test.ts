@@ -141,6 +141,19 @@ describe.each([
     expect(await allowed([attempt(limits, caller, LOGIN)])).toBe(1);
   });
 
+  it('counts what hashes a password by address, whoever has signed in, apart from signing in', async () => {
+    const { limits } = await fixture.open({ loginsPerMinute: 2 }, { isShared });
+    const { address } = stranger('198.51.100.77');
+    const someone = () => ({ ...user(), address });
+    await attempt(limits, someone(), 'mutation { changePassword(currentPassword: "a", newPassword: "b") }');
+    await attempt(limits, someone(), 'mutation { deleteAccount(password: "a") }');
+    expect((await refused(attempt(limits, someone(), 'mutation { requestEmailChange(newEmail: "a", password: "b") }'))).message).toMatch(/^Passwords were asked for too often within a minute/);
+    await refused(attempt(limits, { viewer: null, address }, 'mutation { acceptInvitation(token: "a", password: "b") { accessToken } }'));
+    const make = 'mutation { createUser(input: { email: "a" }) { id } }';
+    expect(await allowed(Array.from({ length: 30 }, () => attempt(limits, someone(), make)))).toBe(24);
+    expect(await allowed(Array.from({ length: 4 }, () => attempt(limits, { viewer: null, address }, LOGIN)))).toBe(2);
+  });
+
   it('of 0 is none', async () => {
     const { limits } = await fixture.open({}, { isShared });
     const caller = stranger();

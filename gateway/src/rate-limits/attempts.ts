@@ -2,14 +2,21 @@ import { OperationTypeNode, type DocumentNode, type OperationDefinitionNode } fr
 import { rootFields } from './root-fields.ts';
 
 /**
- * Mutations that strangers call, and what they are counted as. The gateway knows nothing else of what they do: guesses at one
- * account are counted where it is known from which devices its owner comes, so that nobody is locked out by others.
+ * Mutations that guess, that make accounts or that ask for mails, and all that hash a password, which takes a core's time on purpose: what
+ * they are counted as. Whoever has signed in is counted by its address all the same, since accounts cost nothing. The gateway knows nothing
+ * else of what they do: guesses at one account are counted where it is known from which devices its owner comes, so that nobody is locked
+ * out by others.
  */
 const GUARDED = {
   login: 'login',
   resetPassword: 'login',
   register: 'register',
   requestPasswordReset: 'register',
+  acceptInvitation: 'password',
+  changePassword: 'password',
+  deleteAccount: 'password',
+  requestEmailChange: 'password',
+  createUser: 'users',
 } as const;
 
 export type Attempt = (typeof GUARDED)[keyof typeof GUARDED];

@@ -1,13 +1,14 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Telemetry } from '../telemetry.ts';
+import type { Attempt } from './attempts.ts';
 import type { Charge, Quota, Standing } from './quota.ts';
 import type { RateLimitSettings } from './settings.ts';
 import { localWindows, redisWindows } from './sliding-window.ts';
 
 /** What callers have used, in all gateways together. */
 export interface Ledger {
-  readonly quotas: Readonly<Record<'api' | 'login' | 'register', Quota>>;
+  readonly quotas: Readonly<Record<'api' | Attempt, Quota>>;
   /** Takes all of the charges or none. Does not fail: see below for what holds without Redis. */
   charge(charges: readonly Charge[]): Promise<Standing[]>;
   /** Corrects what a charge turned out to be, sooner or later. */
@@ -25,6 +26,8 @@ export interface LedgerOptions {
 }
 
 const MINUTE_MS = 60_000;
+/** Administrators make users from scripts, and need a permission for it: many more than anybody signs in, but not without end. */
+const USERS_PER_LOGIN = 12;
 
 /**
  * Without Redis points are not counted, and requests are served; attempts are counted by each gateway alone: nobody is
@@ -36,6 +39,8 @@ export function createLedger({ settings, redis, telemetry, logger, now }: Ledger
     api: minutely('api', settings.pointsPerMinute),
     login: minutely('login', settings.loginsPerMinute),
     register: minutely('register', settings.registrationsPerMinute),
+    password: minutely('password', settings.loginsPerMinute),
+    users: minutely('users', settings.loginsPerMinute * USERS_PER_LOGIN),
   };
   const local = localWindows(now);
   const shared = redis === null ? local : redisWindows(redis, now);

@@ -158,6 +158,7 @@ describe('changePassword', () => {
     ['newPassword', ADMIN.password, 'short'],
     ['newPassword', ADMIN.password, 'Password123!'],
     ['newPassword', ADMIN.password, ADMIN.password],
+    ['newPassword', 'hashed for nothing', 'hashed for nothing'],
     ['newPassword', ADMIN.password, 'administrator'],
   ])('refuses a bad %s', async (field, current, next) => {
     expect((await change(admin, current, next)).error).toMatchObject({ code: 'BAD_USER_INPUT', field });

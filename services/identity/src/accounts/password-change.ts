@@ -37,11 +37,10 @@ export function createPasswordChange({ db, ownPassword, mailbox, now, logger }: 
       const { userId, sessionId } = known;
       const before = await inTransaction(db, (tx) => read(tx, userId));
       const password = parsePassword(newPassword, [before.email, before.name, before.username ?? ''], 'newPassword');
+      // before anything is hashed: it need not be right for that
+      if (currentPassword === password) throw new DomainError('BAD_USER_INPUT', 'The new password is the current one.', { field: 'newPassword' });
       const asked = { viewer: known, typed: currentPassword, stored: before.passwordHash, field: 'currentPassword' };
-      const passwordHash = await ownPassword.check(asked, 1, ({ hash }) => {
-        if (currentPassword === password) throw new DomainError('BAD_USER_INPUT', 'This is the password that you have.', { field: 'newPassword' });
-        return hash(password);
-      });
+      const passwordHash = await ownPassword.check(asked, 1, ({ hash }) => hash(password));
       const at = now();
       await inTransaction(db, async (tx) => {
         const { email, name, emailClaimed, passwordHash: still } = await read(tx, userId);
