@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { ADMIN, LOGIN, login, makeUser, member, PASSWORD, startIdentity, type TestIdentity, type Tokens } from './identity.ts';
 import { startMailServer, type TestMailServer } from './mail.ts';
+import { EVERYTHING, NOTHING, plant, planted } from './planted.ts';
 
 let mail: TestMailServer;
 let identity: TestIdentity;
@@ -20,6 +21,7 @@ afterAll(async () => {
 });
 
 const NEW = 'quite another password';
+let accounts = 0;
 const request = (email: string) => identity.ask(null, 'mutation ($email: String!) { requestPasswordReset(email: $email) }', { email });
 const RESET = 'mutation ($token: String!, $newPassword: String!) { resetPassword(token: $token, newPassword: $newPassword) { accessToken refreshToken secondFactorRequired user { id email emailVerified } } }';
 const reset = (token: string | null, newPassword = NEW) => identity.ask(null, RESET, { token, newPassword });
@@ -112,11 +114,50 @@ describe('resetPassword', () => {
     expect((await signIn('mine@example.org', PASSWORD)).error).toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 
+  it.each([
+    ['who registered', (email: string) => identity.ask(null, 'mutation ($e: String!, $p: String!) { register(input: { email: $e, password: $p, name: "n" }) { accessToken } }', { e: email, p: PASSWORD })],
+    ['whom an administrator made', (email: string) => makeUser(identity, admin, email.slice(0, email.indexOf('@')), tenant, 'viewer')],
+  ])('leaves nothing in the account of %s of what was there before its address was shown', async (_who, make) => {
+    const email = `planted-${(accounts += 1)}@example.org`;
+    await make(email);
+    const { accessToken } = (await signIn(email, PASSWORD)).data.login;
+    const { viewer } = await authenticate(accessToken);
+    await plant(identity, viewer);
+    expect(await planted(identity, viewer.userId)).toEqual(EVERYTHING);
+    const { data, error } = await reset(await tokenFor(email));
+    expect([error, data['resetPassword']]).toMatchObject([null, { secondFactorRequired: false, user: { id: viewer.userId, emailVerified: true } }]);
+    expect(await planted(identity, viewer.userId)).toEqual(NOTHING);
+    await expect(authenticate(accessToken)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect((await authenticate(data['resetPassword'].accessToken)).viewer.userId).toBe(viewer.userId);
+    expect(await mailsTo(email)).toContain('second_factor_changed');
+  });
+
+  it('revokes API tokens, and leaves the keys and the second factor of whoever has verified its address before', async () => {
+    const viewer = await member(identity, admin, 'proven', tenant, 'viewer');
+    await plant(identity, viewer);
+    await identity.sql('UPDATE identity.users SET email_verified = true WHERE id = $1', [viewer.userId]);
+    const { data } = await reset(await tokenFor('proven@example.org'));
+    expect(data['resetPassword']).toMatchObject({ accessToken: null, secondFactorRequired: true });
+    expect(await planted(identity, viewer.userId)).toEqual({ ...EVERYTHING, devices: 0, links: 0, tokens: 0 });
+  });
+
   it('does not stand in for a second factor', async () => {
     const id = await makeUser(identity, admin, 'guarded', tenant, 'viewer');
+    await identity.sql('UPDATE identity.users SET email_verified = true WHERE id = $1', [id]);
     await identity.sql("INSERT INTO identity.totp (user_id, secret, key_id, created_at, confirmed_at) VALUES ($1, '\\x00', 'none', now(), now())", [id]);
     const { data, error } = await reset(await tokenFor('guarded@example.org'));
     expect([error, data['resetPassword']]).toMatchObject([null, { accessToken: null, refreshToken: null, secondFactorRequired: true, user: null }]);
+  });
+
+  it('lets in who owes a code, at the device that followed the link, while strangers guess', async () => {
+    const viewer = await member(identity, admin, 'besieged', tenant, 'viewer');
+    await identity.sql('UPDATE identity.users SET email_verified = true WHERE id = $1', [viewer.userId]);
+    await identity.sql("INSERT INTO identity.totp (user_id, secret, key_id, created_at, confirmed_at) VALUES ($1, '\\x00', 'none', now(), now())", [viewer.userId]);
+    expect((await reset(await tokenFor('besieged@example.org'))).data['resetPassword']).toMatchObject({ secondFactorRequired: true });
+    const guess = (password: string) => identity.ask(null, LOGIN, { email: 'besieged@example.org', password }, { address: '198.51.100.7' });
+    for (let count = 0; count < 6; count += 1) await guess(`guess ${count}`);
+    expect((await guess(NEW)).error).toMatchObject({ code: 'RATE_LIMITED' });
+    expect(await signIn('besieged@example.org', NEW)).toMatchObject({ error: null, data: { login: { secondFactorRequired: true } } });
   });
 
   it('frees who owed a new password', async () => {

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Viewer } from '@novacron/contracts';
+import { DomainError } from '@novacron/core';
 import { ADMIN, LOGIN, login, PASSWORD, startIdentity, type TestIdentity, type Tokens } from './identity.ts';
 import { startMailServer, type TestMailServer } from './mail.ts';
+import { EVERYTHING, NOTHING, plant, planted } from './planted.ts';
 
 let mail: TestMailServer;
 let identity: TestIdentity;
@@ -17,7 +20,7 @@ afterAll(async () => {
 const REGISTER = `mutation ($email: String!, $password: String!, $name: String!) { register(input: { email: $email, password: $password, name: $name }) {
   accessToken refreshToken expiresAt secondFactorRequired user { id email name emailVerified roles { role } permissions } } }`;
 const register = (email: string, { password = PASSWORD, name = 'Somebody' } = {}) => identity.ask(null, REGISTER, { email, password, name });
-const verify = (token: string | null) => identity.ask(null, 'mutation ($token: String!) { verifyEmail(token: $token) }', { token });
+const verify = (token: string | null, by: Viewer | null = null) => identity.ask(by, 'mutation ($token: String!) { verifyEmail(token: $token) }', { token });
 const signIn = (email: string, password = PASSWORD) => identity.ask<{ login: Tokens & { user: { id: string } } }>(null, LOGIN, { email, password });
 const authenticate = (token: string) => identity.service.authenticator.authenticate(token, null);
 const idOf = async (email: string, password = PASSWORD) => (await signIn(email, password)).data.login.user.id;
@@ -105,12 +108,31 @@ describe('verifyEmail', () => {
     const stranger = (await register('wanted@example.org', { password: 'the password of a stranger' })).data['register'];
     await mail.arrived('wanted@example.org');
     const owner = (await register('wanted@example.org')).data['register'];
-    await verify((await mail.arrived('wanted@example.org', undefined, 1)).token);
+    await verify((await mail.arrived('wanted@example.org', undefined, 1)).token, (await authenticate(owner.accessToken)).viewer);
     expect(await accounts('wanted@example.org')).toMatchObject([{ id: owner.user.id, claimed: true }]);
     await expect(authenticate(stranger.accessToken)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     expect((await authenticate(owner.accessToken)).viewer.userId).toBe(owner.user.id);
     expect((await signIn('wanted@example.org', 'the password of a stranger')).error).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect((await identity.events()).filter(({ body }) => JSON.stringify(body).includes(stranger.user.id))).toMatchObject([{ type: 'session.revoked' }]);
+  });
+
+  it.each([
+    ['ends every session and removes what was put in, where no session of the account asks', false],
+    ['leaves all of it to whoever is signed in to the account', true],
+  ])('%s', async (_what, isOwn) => {
+    const email = `planted-${isOwn}@example.org`;
+    const { accessToken, user } = (await register(email)).data['register'];
+    const { viewer } = await authenticate(accessToken);
+    await plant(identity, viewer);
+    const { token } = await mail.arrived(email);
+    expect((await verify(token, isOwn ? viewer : (await login(identity)).viewer)).error).toBeNull();
+    expect(await planted(identity, user.id)).toEqual(isOwn ? EVERYTHING : NOTHING);
+    const outcome = await authenticate(accessToken).then(
+      () => 'signed in',
+      (error: unknown) => DomainError.from(error).code,
+    );
+    expect(outcome).toBe(isOwn ? 'signed in' : 'UNAUTHENTICATED');
+    expect((await accounts(email))[0]).toMatchObject({ claimed: true, verified: true });
   });
 
   it('gives an address to one of two that come at once', async () => {
@@ -120,7 +142,7 @@ describe('verifyEmail', () => {
       await register(email);
       await mail.arrived(email, undefined, 1);
       const tokens = mail.mails.filter(({ recipients }) => recipients.includes(email)).map(({ token }) => token);
-      const answers = await Promise.all(tokens.map(verify));
+      const answers = await Promise.all(tokens.map((token) => verify(token)));
       expect(answers).toHaveLength(2);
       expect(answers.filter(({ error }) => error === null)).toHaveLength(1);
       expect(await accounts(email)).toMatchObject([{ claimed: true }]);

@@ -1,18 +1,21 @@
 import { DomainError, newId, type UserId } from '@novacron/core';
 import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
-import type { Admission, Owed, SignedIn } from '../admission.ts';
+import { tidy, type Admission, type Owed, type SignedIn } from '../admission.ts';
 import { findByAddress } from '../directory.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import type { Passwords } from '../passwords.ts';
 import { normalizeEmail, parsePassword } from '../rules.ts';
+import { revokeApiTokens } from '../store/api-tokens.ts';
 import { claimAddress, lockAddress } from '../store/claims.ts';
 import { lockAccount, putPassword } from '../store/credentials.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { countMailTokens, endMailTokens, issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
 import { userRecord, USER_COLUMNS } from '../store/records.ts';
 import type { Origin } from '../store/sessions.ts';
-import { forgetDevices } from '../store/sign-in-attempts.ts';
+import { forgetDevices, rememberDevice } from '../store/sign-in-attempts.ts';
+import { fingerprintOf } from './devices.ts';
+import { clearOfStrangers } from './strangers.ts';
 import { MAILS } from './verification.ts';
 
 /** For who has forgotten its password. */
@@ -20,8 +23,8 @@ export interface Recovery {
   /** Mails a link to whose address it is, and says nothing of that. */
   request(email: string, requestId: string): Promise<void>;
   /**
-   * Spends the link for a new password, and ends all sessions. Who follows it reads mail at the address: it is verified, too. Errors:
-   * BAD_USER_INPUT (token, newPassword), RATE_LIMITED.
+   * Spends the link for a new password, and ends all sessions and API tokens. Who follows it reads mail at the address: it is verified, too, and if it
+   * was not before, nothing of whoever was in the account is left. Errors: BAD_USER_INPUT (token, newPassword), RATE_LIMITED.
    */
   reset(input: { token: string; newPassword: string }, origin: Origin, requestId: string): Promise<SignedIn | Owed>;
 }
@@ -78,10 +81,15 @@ export function createRecovery({ db, passwords, mailbox, admission, now, logger 
       await inTransaction(db, async (tx) => {
         await lockAddress(tx, email);
         await spendMailToken(tx, 'reset_password', token, at);
-        if ((await lockAccount(tx, userId)) === null) throw new DomainError('INVALID_STATE', 'This account can not be signed in to any more.');
+        const account = await lockAccount(tx, userId);
+        if (account === null) throw new DomainError('INVALID_STATE', 'This account can not be signed in to any more.');
         await claimAddress(tx, { userId, email });
         await mailbox.post(tx, { kind: 'password_changed', recipient: email, userId, content: { name, address: origin.address, at } }, at);
         await forgetDevices(tx, userId);
+        if (!account.emailVerified) await clearOfStrangers(tx, mailbox, { userId, email, address: origin.address }, at);
+        // who still owes a code signs in from here, while strangers guess the password
+        await rememberDevice(tx, userId, fingerprintOf(tidy(origin)), at);
+        await revokeApiTokens(tx, { userId }, at);
         await putPassword(tx, { userId, passwordHash }, at);
       });
       logger.info({ requestId, userId, address: origin.address }, 'password reset');

@@ -1,4 +1,4 @@
-import { requireSignedIn } from '@novacron/contracts';
+import { requireSignedIn, type RequestContext } from '@novacron/contracts';
 import { DomainError, type UserId } from '@novacron/core';
 import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
@@ -8,13 +8,17 @@ import { claimAddress, lockAddress } from '../store/claims.ts';
 import type { MailTokenPurpose } from '../generated/prisma/enums.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { countMailTokens, issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
+import { clearOfStrangers } from './strangers.ts';
 
 /** Shows that somebody reads mail at its account's address. */
 export interface Verification {
   /** Another mail, in place of the one before. Errors: UNAUTHENTICATED, INVALID_STATE (it is verified), RATE_LIMITED. */
   request(asker: Asker): Promise<void>;
-  /** The account has its address from now on. Errors: BAD_USER_INPUT (the token), INVALID_STATE (another account has the address). */
-  verify(token: string, requestId: string): Promise<void>;
+  /**
+   * The account has its address from now on. Whoever reads the mail need not be who registered: unless a session of the account asks, all of them
+   * end, and what was put into it goes. Errors: BAD_USER_INPUT (the token), INVALID_STATE (another account has the address).
+   */
+  verify(asker: RequestContext, token: string): Promise<void>;
 }
 
 interface VerificationOptions {
@@ -51,13 +55,15 @@ export function createVerification({ db, mailbox, now, logger }: VerificationOpt
       logger.info({ requestId, userId }, 'verification mail asked for');
     },
 
-    async verify(token, requestId) {
+    async verify({ viewer, requestId, address }, token) {
       const at = now();
       const proof = await readMailToken(db, 'verify_email', token, at);
       await inTransaction(db, async (tx) => {
         await lockAddress(tx, proof.email);
         await spendMailToken(tx, 'verify_email', token, at);
         await claimAddress(tx, proof);
+        const isOwn = viewer?.userId === proof.userId && viewer.scopes === undefined;
+        if (!isOwn) await clearOfStrangers(tx, mailbox, { ...proof, address }, at);
       });
       logger.info({ requestId, userId: proof.userId }, 'address verified');
     },

@@ -24,11 +24,12 @@ builder.mutationFields((t) => ({
   verifyEmail: t.boolean({
     authenticated: false,
     description:
-      'Shows that you read mail at the address of your account, by the token of a mail that was sent there. True. BAD_USER_INPUT when the token is unknown, used, replaced or ' +
-      'expired; INVALID_STATE when another account has the address by now.',
+      'Shows that you read mail at the address of your account, by the token of a mail that was sent there. Unless you are signed in to it, its sessions ' +
+      'end, and its second factor, SSH keys, API tokens and user name are removed: somebody else may have put them there. True. BAD_USER_INPUT when the token is unknown, used, replaced or expired; ' +
+      'INVALID_STATE when another account has the address by now.',
     args: { token: t.arg.string({ required: true, description: 'Of the mail.' }) },
     resolve: async (_root, { token }, context) => {
-      await context.verification.verify(token, context.requestId);
+      await context.verification.verify(context, token);
       return true;
     },
   }),
@@ -53,7 +54,8 @@ builder.mutationFields((t) => ({
     authenticated: false,
     cost: 10, // as login
     description:
-      'Chooses a new password by the token of a mail, ends all sessions of the account and signs in to it; an account with a second factor still owes its code to login. ' +
+      'Chooses a new password by the token of a mail, ends all sessions and API tokens of the account and signs in to it; an account with a second factor still owes its code to login. ' +
+      'If its address was not verified before, the second factor, SSH keys and user name that somebody has put into it are removed. ' +
       'BAD_USER_INPUT when the token is unknown, used, replaced or expired, or the password is too short or a common one.',
     args: {
       token: t.arg.string({ required: true, description: 'Of the mail.' }),

@@ -1,8 +1,11 @@
 import { DomainError, type SessionId, type UserId } from '@novacron/core';
 import { inTransaction } from '@novacron/database';
 import { emit } from '@novacron/operations';
+import { revokeApiTokens } from './api-tokens.ts';
 import type { Database, Transaction } from './database.ts';
 import type { MailToken } from './mail-tokens.ts';
+import { removeSecondFactor } from './second-factors.ts';
+import { endSessions } from './sessions.ts';
 
 /** Every write about whose an address is: any number may wait for it, one has it. */
 
@@ -27,6 +30,20 @@ export async function claimAddress(tx: Transaction, { userId, email }: MailToken
   if (count === 0) throw new DomainError('INVALID_STATE', 'This account has another address by now, or is gone.');
   const others = await tx.user.findMany({ where: { ...waitingFor(email), id: { not: userId } }, select: { id: true } });
   await removeUsers(tx, others);
+}
+
+/**
+ * Until somebody shows that an account's address is its own, anybody may have been in there: nothing that was put into it is left by
+ * which they come back, or keep out who has shown it. The last change of its transaction.
+ */
+export async function evictStrangers(tx: Transaction, userId: UserId, at: Date): Promise<void> {
+  await tx.mailToken.updateMany({ where: { userId, usedAt: null }, data: { usedAt: at } });
+  await tx.knownDevice.deleteMany({ where: { userId } });
+  await tx.sshKey.deleteMany({ where: { userId } });
+  await tx.user.update({ where: { id: userId }, data: { username: null } });
+  await revokeApiTokens(tx, { userId }, at);
+  await endSessions(tx, { userId }, at);
+  await removeSecondFactor(tx, userId);
 }
 
 /** An administrator vouches for an address, if nobody else has it. */

@@ -28,6 +28,6 @@ export async function lockAccount(tx: Transaction, userId: UserId) {
   await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
   return tx.user.findFirst({
     where: { id: userId, kind: 'person', deactivatedAt: null, deletedAt: null },
-    select: { email: true, name: true, username: true, emailClaimed: true, passwordHash: true },
+    select: { email: true, name: true, username: true, emailClaimed: true, emailVerified: true, passwordHash: true },
   });
 }
