@@ -225,6 +225,15 @@ describe('inviteUser', () => {
     expect((await again()).error).toBeNull();
   });
 
+  it('sends no more to one that was taken back and asked for again', async () => {
+    for (let times = 0; times < 7; times += 1) {
+      const { data, error } = await invite(as('boss'), { email: 'bothered@example.org' });
+      expect(error).toBeNull();
+      await identity.ask(as('boss'), 'mutation ($u: ID!, $t: ID!) { removeRole(userId: $u, tenantId: $t) }', { u: data['inviteUser'].id, t: acme });
+    }
+    expect(await identity.sql("SELECT FROM identity.mails WHERE recipient = 'bothered@example.org'")).toHaveLength(5);
+  });
+
   it('does not take a role back that only a platform administrator gives', async () => {
     await invited('admin', { email: 'high@example.org', role: 'platform_admin' });
     expect(await refusal(() => invite(as('boss'), { email: 'high@example.org', role: 'viewer' }))).toMatchObject({ code: 'FORBIDDEN' });

@@ -154,8 +154,31 @@ describe('a change of address', () => {
     const ask = async (number: number) => (await request(viewer, `many${number}@example.org`)).error?.code ?? 'done';
     for (let number = 0; number < 5; number += 1) expect(await ask(number)).toBe('done');
     expect(await ask(5)).toBe('RATE_LIMITED');
+    // nor is a password hashed for more
+    expect((await request(viewer, 'many5@example.org', 'a wrong password')).error).toMatchObject({ code: 'RATE_LIMITED' });
     identity.clock.advance(15 * 60_000);
     expect(await ask(6)).toBe('done');
+  });
+
+  it.each([
+    ['that nobody has', 'bombed@example.org', 'change_email'],
+    ['that somebody has', ADMIN.email, 'already_registered'],
+  ])('mails no address %s more than five times in an hour, whoever asks, and answers the same', async (_whose, victim, kind) => {
+    const askers = await Promise.all(Array.from({ length: 3 }, somebody));
+    for (const { viewer } of askers) expect((await request(viewer, victim)).error).toBeNull();
+    await server.arrived(victim, kind === 'change_email' ? /new e-mail address/ : /have an account/, 2);
+    for (const { viewer } of askers.slice(1)) expect((await remove(viewer, PASSWORD)).error).toBeNull();
+    const answers = await Promise.all(Array.from({ length: 4 }, () => request(askers[0]!.viewer, victim))); // three were made
+    expect(answers).toEqual(Array.from({ length: 4 }, () => ({ data: { requestEmailChange: true }, error: null })));
+    // those of who deleted its account are counted, and name nobody
+    const left = kind === 'change_email' ? 3 : 5;
+    expect((await mailsFor(victim)).filter((mail) => mail.kind === kind)).toHaveLength(left);
+    expect(await identity.sql("SELECT count(*)::int AS count FROM identity.mails WHERE kind = $1 AND recipient ~ '^sha256:[0-9a-f]{64}$' AND octet_length(content) = 0 AND user_id IS NULL", [kind])).toEqual([{ count: 5 - left }]);
+    identity.clock.advance(3_600_000);
+    const { viewer } = await somebody();
+    expect((await request(viewer, victim)).error).toBeNull();
+    expect((await mailsFor(victim)).filter((mail) => mail.kind === kind)).toHaveLength(left + 1);
+    admin = (await login(identity)).viewer;
   });
 
   it('writes nothing to an address that nobody has shown to be its own', async () => {
@@ -193,12 +216,15 @@ describe('deleteAccount', () => {
 
   it('leaves nothing of whoever asks for it with the password', async () => {
     const { viewer, email, accessToken } = await somebody();
+    const deleted = async () => (await identity.ask(admin, '{ users(filter: { state: DELETED }) { totalCount } }')).data['users'].totalCount;
+    const before = await deleted();
     expect((await remove(viewer, 'a wrong password')).error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'password' });
     expect(await remove(viewer, PASSWORD)).toEqual({ data: { deleteAccount: true }, error: null });
     await expect(identity.service.authenticator.authenticate(accessToken, null)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     expect((await identity.ask(null, LOGIN, { email, password: PASSWORD })).error).toMatchObject({ code: 'UNAUTHENTICATED' });
-    const { data } = await identity.ask(admin, 'query ($id: ID!) { user(id: $id) { name state } users(filter: { search: "deleted.invalid" }) { totalCount } deleted: users(filter: { state: DELETED }) { totalCount } }', { id: viewer.userId });
-    expect(data).toEqual({ user: { name: 'Deleted user', state: 'DELETED' }, users: { totalCount: 0 }, deleted: { totalCount: 1 } });
+    const { data } = await identity.ask(admin, 'query ($id: ID!) { user(id: $id) { name state } users(filter: { search: "deleted.invalid" }) { totalCount } }', { id: viewer.userId });
+    expect(data).toEqual({ user: { name: 'Deleted user', state: 'DELETED' }, users: { totalCount: 0 } });
+    expect(await deleted()).toBe(before + 1);
   });
 
   it('is refused to the last platform administrator, to programs and to nobody', async () => {

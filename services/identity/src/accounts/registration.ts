@@ -3,11 +3,13 @@ import { inTransaction } from '@novacron/database';
 import type { Logger } from 'pino';
 import type { Admission, Owed, SignedIn } from '../admission.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
+import type { NewMail } from '../mail/mails.ts';
 import type { Passwords } from '../passwords.ts';
 import { parseEmail, parseName, parsePassword } from '../rules.ts';
 import { readSetting } from '../settings/settings.ts';
 import type { Database } from '../store/database.ts';
 import { issueMailToken } from '../store/mail-tokens.ts';
+import { mayMail } from '../store/mails.ts';
 import { findClaimant, insertRegistration } from '../store/registrations.ts';
 import type { Origin } from '../store/sessions.ts';
 import { VERIFICATION_MS } from './verification.ts';
@@ -29,10 +31,6 @@ interface RegistrationOptions {
   logger: Logger;
 }
 
-const HOUR_MS = 3_600_000;
-/** Nobody's mailbox is filled by strangers who register with its address. */
-const MAILS_PER_HOUR = 5;
-
 export function createRegistration({ db, passwords, mailbox, admission, now, logger }: RegistrationOptions): Registration {
   return {
     async register(input, origin, requestId) {
@@ -42,14 +40,15 @@ export function createRegistration({ db, passwords, mailbox, admission, now, log
       const passwordHash = await passwords.hash(password);
       const at = now();
       const user = await inTransaction(db, async (tx) => {
-        const { claimant, registrations } = await findClaimant(tx, email, new Date(at.getTime() - HOUR_MS));
+        const claimant = await findClaimant(tx, email);
         const registered = await insertRegistration(tx, { email, name, passwordHash, at });
         // made in any case, so that the time tells nothing; without its mail nobody ever knows it
         const token = await issueMailToken(tx, { userId: registered.id, email, purpose: 'verify_email', lifetimeMs: VERIFICATION_MS }, at);
-        if (registrations < MAILS_PER_HOUR) {
-          if (claimant === null) await mailbox.post(tx, { kind: 'verify_email', recipient: email, userId: registered.id, content: { name, token } }, at);
-          else await mailbox.post(tx, { kind: 'already_registered', recipient: email, userId: claimant.id, content: { name: claimant.name, address: origin.address } }, at);
-        }
+        const mail: NewMail =
+          claimant === null
+            ? { kind: 'verify_email', recipient: email, userId: registered.id, content: { name, token } }
+            : { kind: 'already_registered', recipient: email, userId: claimant.id, content: { name: claimant.name, address: origin.address } };
+        if (await mayMail(tx, mail, at)) await mailbox.post(tx, mail, at);
         return registered;
       });
       logger.info({ requestId, userId: user.id, address: origin.address }, 'registered');

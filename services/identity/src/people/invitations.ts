@@ -10,6 +10,7 @@ import { parseEmail, parseName, parsePassword, parseRole, requireMayGrant } from
 import { claimAddress } from '../store/claims.ts';
 import { acceptInvitation, invite, isClaimed, moveRoles } from '../store/invitations.ts';
 import { issueMailToken, readMailToken } from '../store/mail-tokens.ts';
+import { mayMail } from '../store/mails.ts';
 import { changeOwn } from '../store/people.ts';
 import type { Database } from '../store/database.ts';
 import type { Origin } from '../store/sessions.ts';
@@ -33,7 +34,7 @@ export interface Invitations {
   /**
    * The same answer whether or not somebody has an account with the address. Asked again it sends another mail, and the one before is
    * good for nothing. Errors: NOT_FOUND (the tenant), FORBIDDEN, BAD_USER_INPUT, ALREADY_EXISTS (a member), INVALID_STATE,
-   * RATE_LIMITED after five within a quarter of an hour.
+   * RATE_LIMITED after five within a quarter of an hour. Whoever asks, nobody is mailed more than five within an hour.
    */
   invite(asker: Asker, input: NewInvitation): Promise<UserRecord>;
   /** For who has no account yet: with a password it has one, and has signed in. BAD_USER_INPUT; INVALID_STATE where there is an account. */
@@ -64,6 +65,7 @@ export function createInvitations({ db, passwords, admission, mailbox, now, logg
       const [email, name, at] = [parseEmail(input.email), input.name == null ? null : parseName(input.name), now()];
       const user = await invite(db, { email, name, tenantId, role }, viewer, at, async (tx, invited, tenant) => {
         await requireFewMails(tx, { userId: invited.id, purpose: 'invitation' }, at);
+        if (!(await mayMail(tx, { recipient: email, kind: 'invitation' }, at))) return; // and the one before stays good
         const token = await issueMailToken(tx, { userId: invited.id, email, purpose: 'invitation', lifetimeMs: INVITATION_LIFETIME_MS }, at);
         const host = await tx.user.findUniqueOrThrow({ where: { id: viewer.userId }, select: { name: true } });
         await mailbox.post(tx, { kind: 'invitation', recipient: email, userId: invited.id, tenantId, content: { name: invited.name, token, tenant, invitedBy: host.name } }, at);

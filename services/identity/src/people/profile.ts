@@ -4,9 +4,11 @@ import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
 import type { OwnPassword } from '../accounts/own-password.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
+import type { NewMail } from '../mail/mails.ts';
 import { parseEmail, parseName, parseUsername } from '../rules.ts';
 import { requireFewMails } from '../accounts/verification.ts';
 import { issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
+import { mayMail } from '../store/mails.ts';
 import { changeOwn, editUser, forgetUser, hasItsAddress, moveToAddress, requireDispensable } from '../store/people.ts';
 import type { Database } from '../store/database.ts';
 import type { UserRecord } from '../visibility.ts';
@@ -15,7 +17,7 @@ import type { UserRecord } from '../visibility.ts';
 export interface Profile {
   /** BAD_USER_INPUT, ALREADY_EXISTS (username). */
   update(asker: Asker, changes: { name?: string | null | undefined; username?: string | null | undefined }): Promise<UserRecord>;
-  /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password), RATE_LIMITED after too many wrong ones. */
+  /** Mails a link to the new address. The same answer, after the same work, whether or not it is somebody else's, who then is told. BAD_USER_INPUT (newEmail, password), RATE_LIMITED after too many wrong ones, or mails. */
   requestEmailChange(asker: Asker, input: { newEmail: string; password: string }, address: string | null): Promise<void>;
   /** By that link, signed in or not; ends the account's sessions, all but the one that asks. BAD_USER_INPUT (token), INVALID_STATE where the address has become somebody else's. */
   confirmEmailChange(asker: Asker, token: string, from: string | null): Promise<void>;
@@ -56,6 +58,7 @@ export function createProfile({ db, ownPassword, mailbox, now, logger }: Profile
     async requestEmailChange({ viewer, requestId }, { newEmail, password }, address) {
       const known = requireSettled(viewer);
       const [{ userId }, email] = [known, parseEmail(newEmail, 'newEmail')];
+      await requireFewMails(db, { userId, purpose: 'change_email' }, now()); // before anything is hashed
       const passwordHash = await requirePassword(known, password);
       const at = now();
       await changeOwn(db, { userId }, at, async (tx, own) => {
@@ -65,8 +68,11 @@ export function createProfile({ db, ownPassword, mailbox, now, logger }: Profile
         await requireFewMails(tx, { userId, purpose: 'change_email' }, at);
         const owner = await tx.user.findFirst({ where: { email, emailClaimed: true }, select: { id: true, name: true } });
         const token = await issueMailToken(tx, { userId, email, purpose: 'change_email', lifetimeMs: DAY_MS }, at);
-        if (owner === null) await mailbox.post(tx, { kind: 'change_email', recipient: email, userId, content: { name: own.name, token } }, at);
-        else await mailbox.post(tx, { kind: 'already_registered', recipient: email, userId: owner.id, content: { name: owner.name, address } }, at);
+        const mail: NewMail =
+          owner === null
+            ? { kind: 'change_email', recipient: email, userId, content: { name: own.name, token } }
+            : { kind: 'already_registered', recipient: email, userId: owner.id, content: { name: owner.name, address } };
+        if (await mayMail(tx, mail, at)) await mailbox.post(tx, mail, at);
       });
       logger.info({ requestId, userId }, 'change of address asked for');
     },

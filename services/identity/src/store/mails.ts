@@ -1,5 +1,7 @@
-import { DomainError } from '@novacron/core';
-import type { Database } from './database.ts';
+import { createHash } from 'node:crypto';
+import { DomainError, type UserId } from '@novacron/core';
+import type { MailKind } from '../mail/mails.ts';
+import type { Database, Transaction } from './database.ts';
 
 /** Every write about mails that are there. Of two who take one, one has it. */
 
@@ -53,4 +55,29 @@ export async function retryMail<Columns extends object>(db: Database, id: string
   const sent = await db.mail.findUnique({ where: { id }, select: { id: true } });
   if (sent === null) throw new DomainError('NOT_FOUND', 'There is no mail with this id.', { field: 'id' });
   throw new DomainError('INVALID_STATE', 'This mail was sent: what stood in it is forgotten.', { field: 'id' });
+}
+
+const HOUR_MS = 3_600_000;
+/** So many of one kind within an hour: nobody's mailbox is filled by others, whoever and however many they are. */
+const MOST_PER_RECIPIENT = 5;
+
+/** As whom somebody is counted who is deleted. */
+const forgotten = (recipient: string): string => `sha256:${createHash('sha256').update(recipient).digest('hex')}`;
+
+/**
+ * May another mail of this kind be posted to that address? Where it may not, the answer stays the same, and nothing is sent. One after the
+ * other for each address, until the transaction ends: the last of its locks.
+ */
+export async function mayMail(tx: Transaction, { recipient, kind }: { recipient: string; kind: MailKind }, at: Date): Promise<boolean> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`identity: mails to ${recipient}`}, 0))`;
+  const sent = await tx.mail.count({ where: { recipient: { in: [recipient, forgotten(recipient)] }, kind, createdAt: { gt: new Date(at.getTime() - HOUR_MS) } } });
+  return sent < MOST_PER_RECIPIENT;
+}
+
+/** The mails of who is deleted: of those that may have been sent within the hour no more is left than what mayMail counts, of the others nothing. */
+export async function forgetMails(tx: Transaction, userId: UserId, at: Date): Promise<void> {
+  const left = { state: 'SENT', dueAt: null, error: null, content: new Uint8Array(), userId: null, tenantId: null } as const;
+  const counted = await tx.mail.findMany({ where: { userId, attempts: { gt: 0 }, createdAt: { gt: new Date(at.getTime() - HOUR_MS) } }, select: { id: true, recipient: true } });
+  for (const { id, recipient } of counted) await tx.mail.update({ where: { id }, data: { ...left, recipient: forgotten(recipient) } });
+  await tx.mail.deleteMany({ where: { userId } });
 }

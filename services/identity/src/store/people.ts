@@ -5,6 +5,7 @@ import type { Viewer } from '@novacron/contracts';
 import { requireMay, type Verb } from '../people/rules.ts';
 import type { UserRecord } from '../visibility.ts';
 import { claimAddress, lockAddress } from './claims.ts';
+import { forgetMails } from './mails.ts';
 import { userRecord, USER_COLUMNS } from './records.ts';
 import { lockUser, othersHoldPlatform, setRole } from './roles.ts';
 import { endSessions } from './sessions.ts';
@@ -100,7 +101,7 @@ export async function forgetUser(tx: Transaction, { id, roles }: UserRecord, { b
   const ofUser = { where: { userId: id } };
   for (const { tenantId, role } of roles) await setRole(tx, { userId: id, tenantId, from: role, to: null, by, at });
   await tx.mailToken.deleteMany(ofUser);
-  await tx.mail.deleteMany(ofUser);
+  await forgetMails(tx, id, at);
   await tx.totp.deleteMany(ofUser);
   await tx.backupCode.deleteMany(ofUser);
   await tx.knownDevice.deleteMany(ofUser);

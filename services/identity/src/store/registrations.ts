@@ -12,9 +12,6 @@ export async function insertRegistration(tx: Transaction, { at, ...account }: { 
   return { ...shown, roles: [] };
 }
 
-/** Whose the address is, and how many have registered with it since then. */
-export async function findClaimant(tx: Transaction, email: string, since: Date): Promise<{ claimant: { id: string; name: string } | null; registrations: number }> {
-  const claimant = await tx.user.findFirst({ where: { email, emailClaimed: true, deletedAt: null }, select: { id: true, name: true } });
-  const registrations = await tx.user.count({ where: { email, emailClaimed: false, createdAt: { gt: since } } });
-  return { claimant, registrations };
-}
+/** Whose the address is. */
+export const findClaimant = (tx: Transaction, email: string): Promise<{ id: string; name: string } | null> =>
+  tx.user.findFirst({ where: { email, emailClaimed: true, deletedAt: null }, select: { id: true, name: true } });
