@@ -151,42 +151,6 @@ describe('the estimate stays', () => {
   });
 });
 
-describe('API tokens', () => {
-  it('that are made up are looked up no oftener than their address may ask', async () => {
-    const address = '198.51.100.25';
-    const madeUp = () => ask('{ __typename }', { address, token: `nc_${newId()}` });
-    expect((await madeUp()).codes).toEqual(['UNAUTHENTICATED']);
-    const refused = await eventually('one to be refused without a look', async () => {
-      const before = fixture.authority.asked;
-      const answers = await Promise.all(Array.from({ length: 50 }, madeUp));
-      return fixture.authority.asked === before && answers;
-    });
-    expect(new Set(refused.map(({ status, codes }) => `${status} ${codes[0]}`))).toEqual(new Set(['429 RATE_LIMITED']));
-    expect(refused[0]?.header('retry-after')).toMatch(/^\d+$/);
-  });
-
-  it('that are made up are no cheaper over a socket', async () => {
-    const address = '198.51.100.27';
-    const madeUp = () => connect(`nc_${newId()}`, fixture.gateway.url, address);
-    expect((await madeUp()).closed).toEqual({ code: 4403, reason: 'Invalid token' });
-    expect((await ask('{ __typename }', { address })).header('ratelimit')).toMatch(/^"api";r=198;/);
-    const refused = await eventually('one to be refused without a look', async () => {
-      await Promise.all(Array.from({ length: 50 }, () => ask('{ __typename }', { address, token: `nc_${newId()}` })));
-      const before = fixture.authority.asked;
-      const { closed } = await madeUp();
-      return fixture.authority.asked === before && closed;
-    });
-    expect(refused).toEqual({ code: 1013, reason: expect.stringMatching(/^Too much was asked for within a minute/) });
-  });
-
-  it('that are known cost their address nothing more', async () => {
-    const address = '198.51.100.26';
-    const { token } = fixture.authority.signIn([['operator', fixture.tenant]], 600_000, undefined, 0, 'nc_');
-    for (let count = 0; count < 3; count += 1) expect((await ask('{ __typename }', { address, token })).status).toBe(200);
-    expect((await ask('{ __typename }', { address })).header('ratelimit')).toMatch(/^"api";r=198;/);
-  });
-});
-
 describe('the address of a client', () => {
   const from = async (url: string, forwarded: string) => {
     const response = await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-forwarded-for': forwarded }, body: JSON.stringify({ query: '{ __typename }' }) });
