@@ -9,12 +9,12 @@ export const NOTHING = { links: 0, devices: 0, keys: 0, tokens: 0, totp: 0, code
 /** Puts into somebody's account whatever could let its maker come back, or keep others out. */
 export async function plant({ sql }: TestIdentity, { userId }: Viewer): Promise<void> {
   await sql(
-    `INSERT INTO identity.mail_tokens (id, user_id, purpose, token_hash, email, created_at, expires_at) VALUES ($1, $2, 'change_email', decode(md5(random()::text), 'hex'), 'elsewhere@example.org', now(), now() + interval '1 year')`,
+    `INSERT INTO identity.mail_tokens (id, user_id, purpose, token_hash, email, created_at, expires_at) VALUES ($1, $2, 'change_email', sha256(convert_to(random()::text, 'UTF8')), 'elsewhere@example.org', now(), now() + interval '1 year')`,
     [newId(), userId],
   );
   await sql(`INSERT INTO identity.ssh_keys (id, user_id, name, public_key, fingerprint, created_at) VALUES ($1, $2, 'k', 'k', 'k', now())`, [newId(), userId]);
   await sql(
-    `INSERT INTO identity.api_tokens (id, user_id, name, prefix, token_hash, scopes, addresses, created_at, created_by) VALUES ($1, $2, 't', 'nc_', decode(md5(random()::text), 'hex'), '{}', '{}', now(), $2)`,
+    `INSERT INTO identity.api_tokens (id, user_id, name, prefix, token_hash, scopes, addresses, created_at, created_by) VALUES ($1, $2, 't', 'nc_', sha256(convert_to(random()::text, 'UTF8')), '{}', '{}', now(), $2)`,
     [newId(), userId],
   );
   await sql(`INSERT INTO identity.totp (user_id, secret, key_id, created_at, confirmed_at) VALUES ($1, '\\x00', 'none', now(), now())`, [userId]);

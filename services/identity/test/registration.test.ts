@@ -199,6 +199,21 @@ describe('requestEmailVerification', () => {
     expect((await identity.ask(viewer, REQUEST)).error).toMatchObject({ code: 'INVALID_STATE' });
   });
 
+  it('fills no mailbox from many accounts that wait for one address', async () => {
+    const email = 'awaited@example.org';
+    const tokens: string[] = [];
+    for (let count = 0; count < 3; count += 1) tokens.push((await register(email)).data['register'].accessToken);
+    const answers = [];
+    for (const token of tokens) {
+      const { viewer } = await authenticate(token);
+      for (let count = 0; count < 2; count += 1) answers.push(await identity.ask(viewer, REQUEST));
+    }
+    expect(answers).toEqual(answers.map(() => ({ data: { requestEmailVerification: true }, error: null })));
+    expect(await identity.sql('SELECT FROM identity.mails WHERE recipient = $1', [email])).toHaveLength(5);
+    // what was not mailed does not take the place of what was
+    expect((await verify((await mail.arrived(email, undefined, 2)).token, (await authenticate(tokens[2] ?? '')).viewer)).error).toBeNull();
+  });
+
   it('needs somebody', async () => {
     expect((await identity.ask(null, REQUEST)).error).toMatchObject({ code: 'UNAUTHENTICATED' });
   });

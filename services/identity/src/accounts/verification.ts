@@ -7,6 +7,7 @@ import type { Mailbox } from '../mail/mailbox.ts';
 import { claimAddress, lockAddress } from '../store/claims.ts';
 import type { MailTokenPurpose } from '../generated/prisma/enums.ts';
 import type { Database, Transaction } from '../store/database.ts';
+import { mayMail } from '../store/mails.ts';
 import { countMailTokens, issueMailToken, readMailToken, spendMailToken } from '../store/mail-tokens.ts';
 import { clearOfStrangers } from './strangers.ts';
 
@@ -49,6 +50,7 @@ export function createVerification({ db, mailbox, now, logger }: VerificationOpt
         const { email, name, emailVerified } = await tx.user.findUniqueOrThrow({ where: { id: userId }, select: { email: true, name: true, emailVerified: true } });
         if (emailVerified) throw new DomainError('INVALID_STATE', 'Your address is verified already.');
         await requireFewMails(tx, { userId, purpose: 'verify_email' }, at);
+        if (!(await mayMail(tx, { recipient: email, kind: 'verify_email' }, at))) return; // and the one before stays good
         const token = await issueMailToken(tx, { userId, email, purpose: 'verify_email', lifetimeMs: VERIFICATION_MS }, at);
         await mailbox.post(tx, { kind: 'verify_email', recipient: email, userId, content: { name, token } }, at);
       });
