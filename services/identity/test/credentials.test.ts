@@ -11,6 +11,7 @@ import { createKeyring } from '../src/keyring.ts';
 import { createMailbox } from '../src/mail/mailbox.ts';
 import { createPasswords, type Hashing, type Passwords } from '../src/passwords.ts';
 import type { SecondFactors } from '../src/second-factor/second-factors.ts';
+import { removeUnclaimed } from '../src/store/claims.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
 import { ADMIN, LOGIN, login, makeUser, PASSWORD, startIdentity, type TestIdentity } from './identity.ts';
 
@@ -209,6 +210,12 @@ describe('what is of no use any more', () => {
     expect((await identity.events()).filter(({ type, body }) => type === 'session.revoked' && JSON.stringify(body).includes(stale.user.id))).toHaveLength(1);
     // an administrator vouched for it
     expect(await identity.sql('SELECT email_claimed FROM identity.users WHERE id = $1', [taken.id])).toEqual([{ email_claimed: true }]);
+  });
+
+  it('is all that there is, however many those accounts are', async () => {
+    for (let count = 0; count < 5; count += 1) await register(`many${count}@left.example.org`);
+    expect(await removeUnclaimed(db, identity.clock.now(), 2)).toBeGreaterThanOrEqual(5);
+    expect(await identity.sql("SELECT FROM identity.users WHERE email LIKE 'many%@left.example.org'")).toEqual([]);
   });
 
   it('is an attempt of 30 days ago, and a token that nobody can use', async () => {

@@ -53,13 +53,22 @@ export async function claimIfFree(tx: Transaction, { userId, email }: MailToken)
   await tx.user.updateMany({ where: { id: userId, email }, data: { emailClaimed: true } });
 }
 
+/** So many in one transaction: whoever else wants their rows does not wait for long. */
+const AT_ONCE = 1_000;
+
 /** Whoever registered before then, and has neither shown that its address is its own nor been taken into a tenant. */
-export const removeUnclaimed = (db: Database, before: Date): Promise<number> =>
-  inTransaction(db, async (tx) => {
-    const { email: _, ...waiting } = waitingFor('');
-    const users = await tx.user.findMany({ where: { ...waiting, createdAt: { lte: before } }, select: { id: true }, take: 1_000 });
-    return removeUsers(tx, users);
-  });
+export async function removeUnclaimed(db: Database, before: Date, atOnce = AT_ONCE): Promise<number> {
+  const { email: _, ...waiting } = waitingFor('');
+  let removed = 0;
+  for (;;) {
+    const { found, count } = await inTransaction(db, async (tx) => {
+      const users = await tx.user.findMany({ where: { ...waiting, createdAt: { lte: before } }, select: { id: true }, take: atOnce });
+      return { found: users.length, count: await removeUsers(tx, users) };
+    });
+    removed += count;
+    if (found < atOnce || count === 0) return removed; // who is left was taken in meanwhile, and is not found again
+  }
+}
 
 /** With their sessions, whose tokens are refused at once. The last change of its transaction. */
 async function removeUsers(tx: Transaction, users: readonly { id: string }[]): Promise<number> {
