@@ -102,6 +102,24 @@ describe('refreshSession', () => {
     ]);
   });
 
+  it('knows the last thousand of a session again, and refuses older ones without ending it', async () => {
+    const { refreshToken: oldest, viewer } = await login(identity);
+    const second = (await refresh(oldest)).data['refreshSession'].refreshToken;
+    await identity.sql(
+      `INSERT INTO identity.refresh_tokens (id, session_id, token_hash, created_at, expires_at, used_at)
+       SELECT gen_random_uuid(), $1::uuid, sha256(convert_to($1::text || n, 'UTF8')), $2::timestamptz, $2::timestamptz + interval '1 day', $2::timestamptz + interval '1 ms' FROM generate_series(1, 1500) AS n`,
+      [viewer.sessionId, identity.clock.now()],
+    );
+    identity.clock.advance(1_000);
+    const third = (await refresh(second)).data['refreshSession'].refreshToken;
+    const used = 'SELECT count(*)::int AS count FROM identity.refresh_tokens WHERE session_id = $1 AND used_at IS NOT NULL';
+    expect(await identity.sql(used, [viewer.sessionId])).toEqual([{ count: 1_000 }]);
+    expect((await refresh(oldest)).error).toMatchObject({ code: 'UNAUTHENTICATED' });
+    const fourth = (await refresh(third)).data['refreshSession'].refreshToken;
+    expect((await refresh(second)).error).toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect((await refresh(fourth)).error).toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+
   it('lets one of two at once win, and then ends the family', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { refreshToken, viewer } = await login(identity);

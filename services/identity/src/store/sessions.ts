@@ -70,8 +70,20 @@ export const rotateRefreshToken = (
     await tx.refreshToken.create({
       data: { id: next, sessionId: ids.sessionId, tokenHash: nextHash, createdAt: at, expiresAt: token.expiresAt },
     });
+    await forgetUsed(tx, ids.sessionId);
     return { outcome: 'rotated', ...ids };
   });
+
+/** Ten days' worth, where one is used every quarter of an hour. */
+const USED_KEPT = 1_000;
+
+/**
+ * Of the tokens that were used in a session the last ones are kept, or whoever refreshes all the time fills the disk. One that is older is unknown
+ * when it comes back: it is refused, as it would be anyway, and does not end the session.
+ */
+const forgetUsed = (tx: Transaction, sessionId: SessionId): Promise<unknown> => tx.$executeRaw`
+  DELETE FROM refresh_tokens WHERE id IN (
+    SELECT id FROM refresh_tokens WHERE session_id = ${sessionId}::uuid AND used_at IS NOT NULL ORDER BY used_at DESC, id DESC OFFSET ${USED_KEPT})`;
 
 /** Ends a session; ending it again changes nothing and says nothing. */
 export const endSession = (db: Database, ids: { sessionId: SessionId; userId: UserId }, at: Date): Promise<void> =>
@@ -91,6 +103,12 @@ async function revoke(tx: Transaction, { sessionId, userId }: { sessionId: Sessi
   const { count } = await tx.session.updateMany({ where: { id: sessionId, userId, revokedAt: null }, data: { revokedAt: at } });
   if (count === 0) return;
   await emit(tx, { type: 'session.revoked', tenantId: null, entityId: sessionId, after: { userId } });
+}
+
+/** For who has locked the user: whoever ends its sessions comes before, or undoes what follows. UNAUTHENTICATED for a session that has ended since it was looked at. */
+export async function requireOpen(tx: Transaction, { userId, sessionId }: { userId: UserId; sessionId: SessionId }): Promise<void> {
+  if ((await tx.session.count({ where: { id: sessionId, userId, revokedAt: null } })) > 0) return;
+  throw new DomainError('UNAUTHENTICATED', 'This session has ended: sign in again.');
 }
 
 /** The sessions and API tokens that have ended after `since`. */
