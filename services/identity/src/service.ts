@@ -118,7 +118,7 @@ export function createIdentityService(options: IdentityOptions): IdentityService
   const ownPassword = createOwnPassword({ db, passwords, now });
   const passwordChange = createPasswordChange({ db, ownPassword, mailbox, now, logger });
   const accounts = createAccounts({ db, passwords, now, logger });
-  const people = createPeople({ db, mailbox, now, logger });
+  const people = createPeople({ db, mailbox, sendsMail: mail.smtpUrl !== null, now, logger });
   const invitations = createInvitations({ db, passwords, admission, mailbox, now, logger });
   const profile = createProfile({ db, ownPassword, mailbox, now, logger });
   const sessions = createSessions({ db, now, logger });

@@ -209,22 +209,6 @@ describe('deactivateUser', () => {
   });
 });
 
-describe('forcePasswordReset', () => {
-  it('ends the sessions, mails a link, and leaves nothing but the change of the password', async () => {
-    const { id, email } = await somebody('operator');
-    const before = await login(identity, { email, password: PASSWORD });
-    expect((await does(as('boss'), 'forcePasswordReset', id)).error).toBeNull();
-    expect(await authenticates(before.accessToken)).toBe(false);
-    const { viewer } = await login(identity, { email, password: PASSWORD });
-    expect(viewer).toMatchObject({ roles: [], owes: 'new_password' });
-    expect((await identity.ask(viewer, 'mutation { updateProfile(input: { name: "Sly" }) { id } }')).error).toMatchObject({ code: 'FORBIDDEN', message: expect.stringContaining('changePassword') });
-    const { token } = await server.arrived(email, /new password/);
-    const { error } = await identity.ask(null, 'mutation ($t: String!) { resetPassword(token: $t, newPassword: "another fine password") { accessToken } }', { t: token });
-    expect(error).toBeNull();
-    expect((await login(identity, { email, password: 'another fine password' })).viewer.roles).toEqual([{ role: 'operator', tenantId: acme }]);
-  });
-});
-
 describe('endSessions', () => {
   it('signs a user out everywhere, and nobody else', async () => {
     const { id, email } = await somebody();

@@ -60,7 +60,8 @@ builder.mutationFields((t) => {
     ),
     forcePasswordReset: verbOn(
       'forcePasswordReset',
-      `Ends a user's sessions and mails it a link for a new password, good for a day; with its old one it can do nothing but choose another. ${NEEDED('user:update')} (it is you, a service account, invited or deactivated).`,
+      "Ends a user's sessions and mails it a link for a new password, good for a day: its old one is good for nothing any more. Later it asks for a link itself (requestPasswordReset), and who reads no mail at " +
+        `that address is given another one before (updateUser). Where no mail server is set up, or nobody has shown or vouched for the address, it still signs in, and can do nothing but changePassword. ${NEEDED('user:update')} (it is you, a service account, invited or deactivated).`,
     ),
     endSessions: verbOn('endSessions', `Signs a user out everywhere. ${NEEDED('session:revoke')}.`),
     removeRole: t.boolean({

@@ -53,14 +53,14 @@ builder.mutationFields((t) => ({
     type: TotpEnrollment,
     description:
       'Makes a secret for your authenticator, in place of one that was not confirmed; nothing changes before confirmTotp. INVALID_STATE while ' +
-      'you have a second factor. FORBIDDEN to API tokens.',
+      'you have a second factor. FORBIDDEN to API tokens, and to who owes a new password.',
     resolve: (_root, _args, context) => context.secondFactors.begin(context),
   }),
   confirmTotp: t.field({
     type: BackupCodes,
     description:
       'From now on you sign in with a code, too. Ends your other sessions. BAD_USER_INPUT for a wrong code, INVALID_STATE when nothing was begun ' +
-      'in the last 15 minutes, FORBIDDEN to API tokens.',
+      'in the last 15 minutes, FORBIDDEN to API tokens, and to who owes a new password.',
     args: { code: t.arg.string({ required: true, description: 'What your authenticator shows now.' }) },
     resolve: (_root, { code }, context) => context.secondFactors.confirm(context, code),
   }),

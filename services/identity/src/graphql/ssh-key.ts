@@ -37,12 +37,12 @@ const AddSshKeyInput = builder.inputType('AddSshKeyInput', {
 builder.mutationFields((t) => ({
   addSshKey: t.field({
     type: SshKey,
-    description: 'Remembers a public key of yours: createVm gives it to a VM by its id, or all of yours. BAD_USER_INPUT (publicKey, name), ALREADY_EXISTS, QUOTA_EXCEEDED at 64.',
+    description: 'Remembers a public key of yours: createVm gives it to a VM by its id, or all of yours. BAD_USER_INPUT (publicKey, name), ALREADY_EXISTS, QUOTA_EXCEEDED at 64; FORBIDDEN to who owes something first.',
     args: { input: t.arg({ type: AddSshKeyInput, required: true, description: 'The key.' }) },
     resolve: (_root, { input }, context) => context.sshKeys.add(context, input),
   }),
   removeSshKey: t.boolean({
-    description: 'Forgets a public key of yours; VMs that were given it keep it. True. NOT_FOUND.',
+    description: 'Forgets a public key of yours; VMs that were given it keep it. True. NOT_FOUND; FORBIDDEN to who owes something first.',
     args: { id: t.arg.id({ required: true, description: "The key's id." }) },
     resolve: async (_root, { id }, context) => {
       await context.sshKeys.remove(context, id);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { API_TOKEN_PREFIX, requireSignedIn, type Authenticator, type RoleAssignment, type Viewer } from '@novacron/contracts';
+import { API_TOKEN_PREFIX, requireSettled, requireSignedIn, type Authenticator, type RoleAssignment, type Viewer } from '@novacron/contracts';
 import { DomainError, parseId, type SessionId, type TenantId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
@@ -24,7 +24,7 @@ export interface NewToken {
 /** Tokens for programs. */
 export interface ApiTokens {
   /**
-   * The secret is told here and never again. Errors: UNAUTHENTICATED, FORBIDDEN (an API token asks, or the scopes are more than
+   * The secret is told here and never again. Errors: UNAUTHENTICATED, FORBIDDEN (an API token asks, who owes something first, or the scopes are more than
    * the user or its maker has), NOT_FOUND (tenantId, userId), BAD_USER_INPUT with the field, QUOTA_EXCEEDED.
    */
   create(asker: Asker, input: NewToken): Promise<{ token: ApiTokenRecord; secret: string }>;
@@ -80,7 +80,7 @@ export function createApiTokens({ db, now, logger }: { db: Database; now: () => 
 
   return {
     async create({ viewer, requestId }, input) {
-      const maker = requireSignedIn(viewer);
+      const maker = requireSettled(viewer);
       const owner = await ownerOf(maker, input.userId);
       const tenantId = await tenantOf(maker, input.tenantId);
       const [name, scopes, addresses, expiresAt] = [parseName(input.name), parseScopes(input.scopes), parseNetworks(input.addresses ?? []), parseExpiry(input.expiresAt)];
@@ -88,7 +88,7 @@ export function createApiTokens({ db, now, logger }: { db: Database; now: () => 
       requireHolds({ ...maker, userId: owner.userId, roles: rolesWithin(owner.roles, tenantId) }, scopes, 'This account is');
       const secret = API_TOKEN_PREFIX + randomBytes(SECRET_BYTES).toString('base64url');
       const { userId } = owner;
-      const token = await createApiToken(db, {
+      const token = await createApiToken(db, maker, {
         userId,
         name,
         prefix: secret.slice(0, SHOWN_LENGTH),

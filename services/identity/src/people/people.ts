@@ -28,7 +28,10 @@ export interface People {
   /** It can't sign in any more, its sessions and API tokens are refused. INVALID_STATE for the last administrator of the platform. */
   deactivate(asker: Asker, id: string): Promise<UserRecord>;
   reactivate(asker: Asker, id: string): Promise<UserRecord>;
-  /** Ends its sessions and mails it a link, if the address is known to be its own; with its old password it can do nothing but choose a new one. */
+  /**
+   * Ends its sessions, and mails it a link: its old password is good for nothing. Where mails are not sent, or the address is not known to be its own, it
+   * still signs in with that one, and can do nothing but choose another.
+   */
   forcePasswordReset(asker: Asker, id: string): Promise<UserRecord>;
   endSessions(asker: Asker, id: string): Promise<UserRecord>;
   /** Leaves nothing of the person but the id, which others' rows name. INVALID_STATE for the last administrator of the platform. */
@@ -40,6 +43,8 @@ export interface People {
 interface PeopleOptions {
   db: Database;
   mailbox: Mailbox;
+  /** Is there a mail server? */
+  sendsMail: boolean;
   now: () => Date;
   logger: Logger;
 }
@@ -48,7 +53,7 @@ const HOUR_MS = 3_600_000;
 /** Longer than for a reset that somebody waits for: nobody has asked for this one. */
 const FORCED_RESET_LIFETIME_MS = 24 * HOUR_MS;
 
-export function createPeople({ db, mailbox, now, logger }: PeopleOptions): People {
+export function createPeople({ db, mailbox, sendsMail, now, logger }: PeopleOptions): People {
   const userIn = (id: string): UserId => parseId<UserId>(id, 'user');
   const log = ({ viewer, requestId }: Asker, userId: UserId, what: string, more: object = {}) => logger.info({ requestId, by: viewer?.userId, userId, ...more }, what);
 
@@ -95,6 +100,7 @@ export function createPeople({ db, mailbox, now, logger }: PeopleOptions): Peopl
         await endOwnersMailTokens(tx, userId, at);
         const consequences = { endsSessions: true, changesAccess: true }; // its API tokens may do nothing until then, either
         if (!(await hasItsAddress(tx, userId))) return consequences;
+        if (sendsMail) await tx.user.update({ where: { id: userId }, data: { passwordHash: null, passwordChangedAt: at } });
         const token = await issueMailToken(tx, { userId, email, purpose: 'reset_password', lifetimeMs: FORCED_RESET_LIFETIME_MS }, at);
         await mailbox.post(tx, { kind: 'reset_password', recipient: email, userId, content: { name, token } }, at);
         return consequences;

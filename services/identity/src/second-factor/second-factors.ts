@@ -1,4 +1,4 @@
-import { requireInTenant, requirePermission, requireSignedIn, type RequestContext, type Viewer } from '@novacron/contracts';
+import { OWED, requireInTenant, requirePermission, requireSignedIn, type RequestContext, type Viewer } from '@novacron/contracts';
 import { DomainError, parseId, type TenantId, type UserId } from '@novacron/core';
 import type { Secrets } from '@novacron/secrets';
 import type { Logger } from 'pino';
@@ -21,7 +21,7 @@ import {
   type Owner,
   type TotpRow,
 } from '../store/second-factors.ts';
-import { endSessions, type Origin } from '../store/sessions.ts';
+import { endSessions, requireOpen, type Origin } from '../store/sessions.ts';
 import { requireAdministers, viewUser, type TenantRecord, type UserView } from '../visibility.ts';
 import { backupCodeHash, newBackupCodes } from './backup-codes.ts';
 import { waitMsAfter } from './patience.ts';
@@ -30,7 +30,7 @@ import { enrollmentOf, isTotpCode, newSecret, stepOf, type Enrollment } from './
 /** What a sign-in with the right password still lacks. `right`: the code was good, and is spent. */
 export type SecondFactorCheck = 'none' | 'owed' | 'right' | 'wrong';
 
-/** What proves that it is really you, besides the password: an authenticator's codes, and backup codes for who has lost it. */
+/** What proves that it is really you, besides the password: an authenticator's codes, and backup codes for who has lost it. FORBIDDEN to who owes a new password. */
 export interface SecondFactors {
   /** For who has shown the right password. RATE_LIMITED after too many wrong codes; a backup code is good all the same. */
   check(userId: UserId, code: string | null, origin: Origin): Promise<SecondFactorCheck>;
@@ -95,7 +95,7 @@ export function createSecondFactors({ db, secrets, mailbox, now, logger }: Secon
 
   /** Runs `work` for who shows a code of the second factor that it has. */
   async function withCode<Result>(asker: RequestContext, code: string, work: (tx: Transaction, owner: Owner, viewer: Viewer, at: Date) => Promise<Result>): Promise<Result> {
-    const viewer = requireSignedIn(asker.viewer);
+    const viewer = requireOwnPassword(asker.viewer);
     const at = now();
     const done = await locked(db, viewer.userId, async (tx, owner) => {
       if (owner.totp?.confirmedAt == null) throw new DomainError('INVALID_STATE', 'You have no second factor: beginTotp sets one up.');
@@ -126,12 +126,14 @@ export function createSecondFactors({ db, secrets, mailbox, now, logger }: Secon
       return spent;
     },
 
-    async begin({ viewer, requestId }) {
-      const { userId } = requireSignedIn(viewer);
+    async begin({ viewer: someone, requestId }) {
+      const viewer = requireOwnPassword(someone);
+      const { userId } = viewer;
       const at = now();
       const secret = newSecret();
       const { sealed, keyId } = secrets.seal(secret, sealedFor(userId));
       return locked(db, userId, async (tx, { email, totp }) => {
+        await requireOpen(tx, viewer);
         if (totp?.confirmedAt != null) throw new DomainError('INVALID_STATE', 'You have a second factor already: disableTotp makes room for another one.');
         await putEnrollment(tx, userId, { secret: sealed, keyId }, at);
         logger.info({ requestId, userId }, 'second factor begun');
@@ -139,10 +141,12 @@ export function createSecondFactors({ db, secrets, mailbox, now, logger }: Secon
       });
     },
 
-    async confirm({ viewer, requestId, address }, code) {
-      const { userId, sessionId } = requireSignedIn(viewer);
+    async confirm({ viewer: someone, requestId, address }, code) {
+      const viewer = requireOwnPassword(someone);
+      const { userId, sessionId } = viewer;
       const at = now();
       return locked(db, userId, async (tx, owner) => {
+        await requireOpen(tx, viewer);
         const { totp } = owner;
         if (totp === null || totp.confirmedAt !== null || at.getTime() - totp.createdAt.getTime() >= ENROLLMENT_MS) {
           throw new DomainError('INVALID_STATE', 'There is nothing to confirm (any more): begin with beginTotp.');
@@ -203,6 +207,13 @@ export function createSecondFactors({ db, secrets, mailbox, now, logger }: Secon
       return tenant;
     },
   };
+}
+
+/** Whoever only owes a second factor sets one up; who knows a password that is not to be used any more changes nothing. UNAUTHENTICATED, FORBIDDEN. */
+function requireOwnPassword(someone: Viewer | null): Viewer {
+  const viewer = requireSignedIn(someone);
+  if (viewer.owes === 'new_password') throw new DomainError('FORBIDDEN', OWED.new_password);
+  return viewer;
 }
 
 const wrongCode = () => new DomainError('BAD_USER_INPUT', 'The code is wrong, or was used before.', { field: 'code' });

@@ -1,7 +1,8 @@
-import type { Debt, Permission, Role } from '@novacron/contracts';
+import type { Permission, Role, Viewer } from '@novacron/contracts';
 import { DomainError, newId, type TenantId, type UserId } from '@novacron/core';
 import { emit } from '@novacron/operations';
 import type { Database, Transaction } from './database.ts';
+import { requireOpen } from './sessions.ts';
 import { IS_DEMANDED } from './demands.ts';
 
 /** Every write about API tokens, and how one is found. */
@@ -53,11 +54,12 @@ export interface NewApiToken {
   expiresAt: Date | null;
 }
 
-/** NOT_FOUND for an account that has ended, QUOTA_EXCEEDED when the user has as many as it can have. */
-export const createApiToken = (db: Database, token: NewApiToken): Promise<ApiTokenRecord> =>
+/** UNAUTHENTICATED for a maker whose session has ended, NOT_FOUND for an account that has, QUOTA_EXCEEDED when the user has as many as it can have. */
+export const createApiToken = (db: Database, maker: Viewer, token: NewApiToken): Promise<ApiTokenRecord> =>
   db.$transaction(async (tx) => {
     const alive = await tx.$queryRaw<object[]>`SELECT FROM users WHERE id = ${token.userId}::uuid AND deactivated_at IS NULL AND deleted_at IS NULL FOR NO KEY UPDATE`;
     if (alive.length === 0) throw new DomainError('NOT_FOUND', 'There is no user with this id.', { field: 'userId' });
+    await requireOpen(tx, maker);
     const { userId, createdAt } = token;
     const count = await tx.apiToken.count({ where: { userId, revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: createdAt } }] } });
     if (count >= MOST_PER_USER) throw new DomainError('QUOTA_EXCEEDED', `A user has at most ${MOST_PER_USER} API tokens: revoke one first.`);
