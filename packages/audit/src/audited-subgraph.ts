@@ -2,7 +2,7 @@ import { isPlatformAdmin, type RequestContext, type Subgraph, type Viewer } from
 import { DomainError } from '@novacron/core';
 import { defaultFieldResolver, GraphQLObjectType, GraphQLSchema, Kind, type GraphQLError, type GraphQLFieldConfig } from 'graphql';
 import { askedAs, askerOf, legible, type Asker, type Deed, type Ending } from './entry.ts';
-import { redacted } from './redaction.ts';
+import { redacted, showsName } from './redaction.ts';
 import { targetReader, type Target } from './target.ts';
 import type { AuditTrail } from './trail.ts';
 
@@ -33,14 +33,17 @@ export function auditSubgraph(subgraph: Subgraph, trail: AuditTrail): Subgraph {
         const request = requests.get(context);
         if (request === undefined) return resolve(root, args, context, info); // made by somebody else than createContext
         const asker = askerOf(request);
-        const deed: Deed = { kind: 'MUTATION', action: name, ...placed(targetOf(args), request), arguments: redacted(args) };
+        // what its beginning says can't be taken back: a name is written once it has turned out to be one
+        const shows = showsName(name);
+        const late = (names: boolean) => (shows === undefined ? {} : { arguments: redacted(args, { names }) });
+        const deed: Deed = { kind: 'MUTATION', action: name, ...placed(targetOf(args), request), arguments: shows === undefined ? redacted(args) : null };
         const begun = await trail.begin(asker, deed);
         try {
           const answer: unknown = await resolve(root, args, context, info);
-          begun.end({ outcome: 'SUCCEEDED', code: null }, known(targetOf(args, answer), request.viewer ?? signedInBy(answer)));
+          begun.end({ outcome: 'SUCCEEDED', code: null }, { ...known(targetOf(args, answer), request.viewer ?? signedInBy(answer)), ...late(shows === true) });
           return answer;
         } catch (error) {
-          begun.end(endingOf(error));
+          begun.end(endingOf(error), late(false));
           if (error instanceof Object) told.add(error);
           throw error;
         }

@@ -18,6 +18,12 @@ describe('redacted', () => {
     ['mail@example.org', 'mail@example.org'],
   ])('%s', (url, written) => expect(redacted({ url })).toEqual({ url: written }));
 
+  it('hides by which name somebody came where nobody has shown whose it is', () => {
+    const input = { email: 'a password in the wrong field', code: '123456' };
+    expect(redacted({ input }, { names: false })).toEqual({ input: { email: REDACTED, code: REDACTED } });
+    expect(redacted({ input: { email: 'ada@example.org' } })).toEqual({ input: { email: 'ada@example.org' } });
+  });
+
   it('leaves what is no secret', () => {
     const input = { name: 'web', vcpus: 2, start: true, tags: ['a'], nothing: null, tokens: 3, at: new Date(0), size: 2n };
     expect(redacted(input)).toEqual({ ...input, at: '1970-01-01T00:00:00.000Z', size: '2' });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { newId, DomainError } from '@novacron/core';
+import { newId, DomainError, networkOf } from '@novacron/core';
 import { postgresPool, type ServiceRole } from '@novacron/database';
 import { fromDatabase } from '@novacron/operations';
 import type { Logger } from 'pino';
@@ -79,9 +79,10 @@ const unwritten = (error: unknown): DomainError => {
 const present = <Entry extends object>(entry: Entry): Partial<Entry> =>
   Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null && value !== undefined)) as Partial<Entry>; // some of its own
 
-/** Refusals are alike that differ in nothing but when they were asked for. `origin`: who asks, or from where. */
+/** Refusals are alike that differ in nothing but when they were asked for. `origin`: who asks, or from where; a whole network of IPv6 is one place. */
 function likeness(entry: Partial<Asker & Deed & Ending>): { key: string; origin: string } {
   const { action, outcome, code, userId, credentialId, address, targetId, arguments: given } = entry;
-  const alike = JSON.stringify([action, outcome, code, userId, credentialId, address, targetId, given]);
-  return { key: createHash('sha256').update(alike).digest('base64url'), origin: legible(userId ?? address ?? 'unknown') };
+  const network = networkOf(address ?? null);
+  const alike = JSON.stringify([action, outcome, code, userId, credentialId, network, targetId, given]);
+  return { key: createHash('sha256').update(alike).digest('base64url'), origin: legible(userId ?? network) };
 }

@@ -150,6 +150,21 @@ describe('refusals', () => {
     expect((await owner.query('SELECT FROM operations.audit_pending')).rowCount).toBe(0);
   });
 
+  it('from one network of IPv6 are from one place', async () => {
+    const from = (address: string) => askerOf({ viewer: null, requestId: 'request', address, userAgent: 'test' });
+    for (let host = 1; host <= 300; host += 1) trail.refused(from(`2001:db8:0:1::${host.toString(16)}`), deed, FORBIDDEN);
+    for (let kind = 0; kind < 300; kind += 1) trail.refused(from(`2001:db8:0:2::${kind.toString(16)}`), { ...deed, arguments: { kind } }, FORBIDDEN);
+    await trail.close();
+    chain();
+    await chained(102);
+    await sequencers.pop()?.close();
+    chain({ countedForMs: 0 });
+    await chained(104);
+    const entries = await log();
+    expect(entries.filter(({ action }) => action === 'others')).toMatchObject([{ count: 1 }, { count: 199 }]);
+    expect(entries.filter(({ address }) => address === '2001:db8:0:1::1')).toMatchObject([{ count: 1 }, { count: 299 }]);
+  });
+
   it('of too many kinds are counted as others: a flood does not fill the disk', async () => {
     for (let kind = 0; kind < 500; kind += 1) trail.refused(asker, { ...deed, arguments: { email: `${kind}@example.org` } }, FORBIDDEN);
     await trail.close();

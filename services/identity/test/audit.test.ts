@@ -45,9 +45,9 @@ afterAll(async () => {
 let requests = 0;
 
 /** Asks as the gateway would, and answers with the request's id. */
-async function ask(viewer: Viewer | null, query: string, variables: object = {}) {
+async function ask(viewer: Viewer | null, query: string, variables: object = {}, address = '192.0.2.9') {
   requests += 1;
-  const context: RequestContext = { viewer, requestId: `request-${requests}`, address: '192.0.2.9', userAgent: 'test/1' };
+  const context: RequestContext = { viewer, requestId: `request-${requests}`, address, userAgent: 'test/1' };
   const { data, errors } = await execute({ query, variables: { ...variables }, context });
   return { requestId: context.requestId, data, code: errors?.[0]?.extensions?.['code'] };
 }
@@ -125,8 +125,22 @@ describe('the audit log', () => {
     ]);
     const failed = await ask(null, LOGIN, { email: 'operator@example.org', password: 'canary' });
     const [entry] = await entriesOf(failed.requestId);
-    expect(entry).toMatchObject({ action: 'login', outcome: 'DENIED', code: 'UNAUTHENTICATED', address: '192.0.2.9' });
+    expect(entry).toMatchObject({ action: 'login', outcome: 'DENIED', code: 'UNAUTHENTICATED', address: '192.0.2.9', arguments: { input: { email: '[redacted]', password: '[redacted]' } } });
     expect(entry).not.toHaveProperty('userId');
+  });
+
+  it('does not keep what was typed to name nobody: it may be a password in the wrong field', async () => {
+    const attempts = [['login', 'canary8pple'], ['login', 'c@nary.password'], ['login', ' canary pass '], ['register', 'canary1234']] as const;
+    for (const [index, [mutation, email]] of attempts.entries()) {
+      const [type, more] = mutation === 'login' ? ['LoginInput', {}] : ['RegisterInput', { name: 'x' }];
+      const query = `mutation ($input: ${type}!) { ${mutation}(input: $input) { accessToken } }`;
+      const { requestId } = await ask(null, query, { input: { email, password: 'x', ...more } }, `198.51.100.${index}`); // else they are alike
+      expect(await entriesOf(requestId)).toMatchObject([{ action: mutation, arguments: { input: { email: '[redacted]' } } }]);
+    }
+    const { requestId } = await ask(null, 'mutation { requestPasswordReset(email: "canary") }');
+    expect(await entriesOf(requestId)).toMatchObject([{ action: 'requestPasswordReset' }]);
+    const rows = await identity.sql('SELECT content FROM operations.audit_log UNION ALL SELECT entry::text FROM operations.audit_pending UNION ALL SELECT entry::text FROM operations.audit_repeat');
+    expect(JSON.stringify(rows)).not.toMatch(/c[a@]nary/);
   });
 
   it('says which field was refused', async () => {
