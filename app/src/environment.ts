@@ -49,7 +49,7 @@ export const VARIABLES = {
   NOVACRON_HTTP_REDIRECT_PORT: variable(port.optional(), 'none', 'Port where plain HTTP is sent on to HTTPS, under the names that the certificate is for.'),
   NOVACRON_TRUSTED_PROXIES: variable(cidrs.default([]), 'none', 'CIDRs, separated by commas, of proxies in front of the gateway: what they say about a client in X-Forwarded-For is believed.'),
   NOVACRON_INTROSPECTION: variable(z.enum(['all', 'authenticated', ...ROLES, 'none']).default('all'), 'all', 'Who may read the schema: all, authenticated, a role (platform_admin, tenant_admin, operator, auditor, viewer) or none.'),
-  NOVACRON_LIMIT_LOGINS: variable(limit.default(5), '5', 'Attempts to sign in within a minute, for each address; as many others that hash a password, and twelve times as many users made. 0: any number.'),
+  NOVACRON_LIMIT_LOGINS: variable(limit.default(5), '5', 'Attempts to sign in within a minute, for each address; as many others that hash a password, and twelve times as many users, API tokens and SSH keys made. 0: any number.'),
   NOVACRON_LIMIT_REGISTRATIONS: variable(limit.default(3), '3', 'Accounts that an address may register, and mails that it may ask for to reset a password, within a minute; 0: any number.'),
   NOVACRON_LIMIT_POINTS: variable(limit.default(6_000), '6000', 'Cost points within a minute, for each user, or address where nobody has signed in; a simple query costs 1. 0: any number.'),
   NOVACRON_LIMIT_COST: variable(limit.default(5_000), '5000', 'Cost points of one operation, by its estimate; 0: any number.'),

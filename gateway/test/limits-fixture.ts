@@ -62,8 +62,9 @@ export class LimitsFixture {
   }
 }
 
-/** Somebody from an address that few others have. */
-export const stranger = (address = `192.0.2.${Math.floor(Math.random() * 250)}`): Caller => ({ viewer: null, address });
+let strangers = 0;
+/** Somebody from an address that nobody else has: a window outlives its test. */
+export const stranger = (address = `198.18.0.${(strangers += 1)}`): Caller => ({ viewer: null, address });
 export const user = (tenantId = newId<TenantId>()): { viewer: Viewer; address: string } => ({
   viewer: { userId: newId<UserId>(), sessionId: newId<SessionId>(), roles: [{ role: 'operator', tenantId }] },
   address: '192.0.2.251',

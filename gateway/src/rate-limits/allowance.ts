@@ -37,7 +37,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   api: 'Too much was asked for within a minute',
   login: 'Too many attempts to sign in within a minute',
   password: 'Passwords were asked for too often within a minute',
-  users: 'Too many users made within a minute',
+  made: 'Too many users, tokens or keys made within a minute',
   register: 'Too many accounts made, or mails asked for, within a minute',
 };
 

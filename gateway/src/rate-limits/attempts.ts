@@ -13,10 +13,13 @@ const GUARDED = {
   register: 'register',
   requestPasswordReset: 'register',
   acceptInvitation: 'password',
+  beginTotp: 'password',
   changePassword: 'password',
   deleteAccount: 'password',
   requestEmailChange: 'password',
-  createUser: 'users',
+  addSshKey: 'made',
+  createApiToken: 'made',
+  createUser: 'made',
 } as const;
 
 export type Attempt = (typeof GUARDED)[keyof typeof GUARDED];

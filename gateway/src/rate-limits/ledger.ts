@@ -26,8 +26,8 @@ export interface LedgerOptions {
 }
 
 const MINUTE_MS = 60_000;
-/** Administrators make users from scripts, and need a permission for it: many more than anybody signs in, but not without end. */
-const USERS_PER_LOGIN = 12;
+/** Administrators make users and tokens from scripts: many more than anybody signs in, but not without end. */
+const MADE_PER_LOGIN = 12;
 
 /**
  * Without Redis points are not counted, and requests are served; attempts are counted by each gateway alone: nobody is
@@ -40,7 +40,7 @@ export function createLedger({ settings, redis, telemetry, logger, now }: Ledger
     login: minutely('login', settings.loginsPerMinute),
     register: minutely('register', settings.registrationsPerMinute),
     password: minutely('password', settings.loginsPerMinute),
-    users: minutely('users', settings.loginsPerMinute * USERS_PER_LOGIN),
+    made: minutely('made', settings.loginsPerMinute * MADE_PER_LOGIN),
   };
   const local = localWindows(now);
   const shared = redis === null ? local : redisWindows(redis, now);

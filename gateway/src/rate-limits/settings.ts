@@ -1,6 +1,6 @@
 /** How much is allowed. 0: as much as anyone likes. */
 export interface RateLimitSettings {
-  /** Attempts to sign in, for each address; apart from those, as many others that hash a password, and twelve times as many users made. */
+  /** Attempts to sign in, for each address; apart from those, as many others that hash a password, and twelve times as many users, API tokens and SSH keys made. */
   loginsPerMinute: number;
   /** Accounts made, and mails asked for by who has forgotten a password, for each address. */
   registrationsPerMinute: number;
