@@ -100,7 +100,7 @@ export interface RootCase {
   prepare?(fixtures: Fixtures, subject: Subject): Promise<Partial<Subject>>;
   /** Takes back what `prepare`, or the request, did to the fleet: as soon as the request was answered. */
   after?(fixtures: Fixtures, subject: Subject): Promise<void>;
-  /** The request ends the session that it is made in, or spends its tokens. */
+  /** The request ends the session that it is made in, or spends its tokens; or needs one that was just opened. */
   ownSession?: true;
   /** Is the subject in the data of the field? Without it, any answer but null is `ok`. */
   shows?(field: Loose, subject: Subject): boolean;

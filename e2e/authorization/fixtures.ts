@@ -140,7 +140,7 @@ export class Fixtures {
       input: { name: newName(), tenantId: this.people.acme, role: 'viewer' },
     });
     const { createApiToken } = await this.admin.run('mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { token { id } } }', {
-      input: { name: newName(), scopes: ['vm:read'], userId: account.id },
+      input: { name: newName(), scopes: ['vm:read'], userId: account.id, password: ADMIN.password },
     });
     return { serviceAccountId: account.id, apiTokenId: createApiToken.token.id };
   }

@@ -7,7 +7,7 @@ const WRONG = row('BAD_USER_INPUT', 'BAD_USER_INPUT', 'BAD_USER_INPUT', 'BAD_USE
 
 export const secondFactor: Cases = {
   roots: {
-    'Mutation.beginTotp': { document: 'mutation { beginTotp { secret } }', expect: EVERYONE },
+    'Mutation.beginTotp': { document: 'mutation { beginTotp { secret } }', ownSession: true, expect: EVERYONE },
     'Mutation.confirmTotp': { document: 'mutation { beginTotp { secret } confirmTotp(code: "none") { codes } }', expect: WRONG },
     'Mutation.disableTotp': { document: 'mutation { disableTotp(code: "none") }', expect: HAVE_NONE },
     'Mutation.renewBackupCodes': { document: 'mutation { renewBackupCodes(code: "none") { codes } }', expect: HAVE_NONE },

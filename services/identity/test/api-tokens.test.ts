@@ -4,7 +4,7 @@ import type { Viewer } from '@novacron/contracts';
 import { newId } from '@novacron/core';
 import { Kind, parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { login, makeTenant, member, startIdentity, type TestIdentity } from './identity.ts';
+import { login, makeTenant, member, PASSWORD, startIdentity, type TestIdentity } from './identity.ts';
 
 let identity: TestIdentity;
 let admin: Viewer;
@@ -66,6 +66,17 @@ describe('an API token', () => {
     });
     const [row] = await identity.sql('SELECT to_jsonb(t)::text AS row FROM identity.api_tokens t WHERE id = $1', [token.id]);
     expect(row?.['row']).not.toContain(secret.slice(9));
+  });
+
+  it('takes the password of whoever signed in a while ago', async () => {
+    const user = await member(identity, admin, 'made-late', acme, 'operator');
+    const attempt = async (password?: string | null) => (await identity.ask(user, CREATE, { input: { name: 'x', scopes: ['vm:read'], password } })).error;
+    identity.clock.advance(10 * 60_000 - 1);
+    expect(await attempt()).toBeNull();
+    identity.clock.advance(1);
+    for (const password of [undefined, null, '', 'a wrong password']) expect(await attempt(password)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'password' });
+    expect(await attempt(PASSWORD)).toBeNull();
+    for (const known of [admin, tenantAdmin, operator, stranger]) await identity.sql('UPDATE identity.sessions SET created_at = $2 WHERE id = $1', [known.sessionId, identity.clock.now()]);
   });
 
   it('stands for its user, with the roles of now and its own scopes', async () => {

@@ -153,6 +153,13 @@ const OCCASIONS: Occasion[] = [
     },
   },
   {
+    kind: 'api_token_created',
+    subject: 'An API token was made',
+    says: /Name: nightly backup\nBegins with: nc_[\w-]{6}\nWhen: .*\nAddress: 192\.0\.2\.1/,
+    happens: async (name) =>
+      ask(await member(identity, admin, name, tenant, 'viewer'), 'mutation { createApiToken(input: { name: "nightly backup", scopes: ["vm:read"] }) { secret } }', {}),
+  },
+  {
     kind: 'quota_near_end',
     subject: 'The quota of full is nearly used up',
     says: /Resource: VMs\nUsed: 9\nLimit: 10/,
@@ -169,7 +176,7 @@ const OCCASIONS: Occasion[] = [
 it('every kind of mail has an occasion', () => {
   const kinds: Record<MailKind, true> = {
     ...{ verify_email: true, already_registered: true, reset_password: true, password_changed: true, invitation: true, change_email: true },
-    ...{ email_changed: true, new_device: true, second_factor_changed: true, backup_code_used: true, quota_near_end: true },
+    ...{ email_changed: true, new_device: true, second_factor_changed: true, backup_code_used: true, api_token_created: true, quota_near_end: true },
   };
   expect([...new Set(OCCASIONS.map(({ kind }) => kind))].toSorted()).toEqual(Object.keys(kinds).toSorted());
 });

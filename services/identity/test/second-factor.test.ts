@@ -5,10 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Viewer } from '@novacron/contracts';
 import { secretsOf } from '@novacron/secrets';
 import { eventually } from '@novacron/testkit';
+import { createOwnPassword } from '../src/accounts/own-password.ts';
 import { createMailbox } from '../src/mail/mailbox.ts';
+import { createPasswords } from '../src/passwords.ts';
 import { createSecondFactors, type SecondFactors } from '../src/second-factor/second-factors.ts';
 import { openDatabase, type Database } from '../src/store/database.ts';
-import { member, type TestIdentity } from './identity.ts';
+import { member, PASSWORD, type TestIdentity } from './identity.ts';
 import { BEGIN, CONFIRM, DISABLE, RENEW, REQUIRE, RESET, startSecondFactors, STEP_MS, type SecondFactorKit } from './second-factor.ts';
 
 let kit: SecondFactorKit;
@@ -25,7 +27,8 @@ beforeAll(async () => {
   db = openDatabase(identity.databaseUrl);
   const secrets = secretsOf(identity.masterKey);
   const mailbox = createMailbox({ secrets, ring: () => undefined });
-  secondFactors = createSecondFactors({ db, secrets, mailbox, now: identity.clock.now, logger: pino({ level: 'silent' }) });
+  const ownPassword = createOwnPassword({ db, passwords: createPasswords(), now: identity.clock.now });
+  secondFactors = createSecondFactors({ db, secrets, ownPassword, mailbox, now: identity.clock.now, logger: pino({ level: 'silent' }) });
 });
 afterAll(async () => {
   await db?.$disconnect();
@@ -95,10 +98,21 @@ describe('setting it up', () => {
     expect(await confirm(kit.codeOf(first))).toBe('BAD_USER_INPUT');
     identity.clock.advance(15 * 60_000);
     expect(await confirm(kit.codeOf(second))).toBe('INVALID_STATE');
-    const { secret } = (await identity.ask(viewer, BEGIN)).data['beginTotp'];
+    const { secret } = (await identity.ask(viewer, BEGIN, { password: PASSWORD })).data['beginTotp'];
     expect(await confirm(kit.codeOf(secret))).toBe('done');
     expect(await confirm(kit.codeOf(secret))).toBe('INVALID_STATE');
-    expect((await identity.ask(viewer, BEGIN)).error).toMatchObject({ code: 'INVALID_STATE' });
+    expect((await identity.ask(viewer, BEGIN, { password: PASSWORD })).error).toMatchObject({ code: 'INVALID_STATE' });
+  });
+
+  it('wants the password of whoever signed in a while ago', async () => {
+    const viewer = await member(identity, admin, 'begins-late', tenant, 'operator');
+    identity.clock.advance(10 * 60_000 - 1);
+    expect((await identity.ask(viewer, BEGIN)).error).toBeNull();
+    identity.clock.advance(1);
+    for (const password of [undefined, null, '', 'a wrong password']) {
+      expect((await identity.ask(viewer, BEGIN, { password })).error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'password' });
+    }
+    expect((await identity.ask(viewer, BEGIN, { password: PASSWORD })).error).toBeNull();
   });
 
   it('leaves one of several that are begun or confirmed at once', async () => {

@@ -3,7 +3,7 @@ import type { Viewer } from '@novacron/contracts';
 import { secretsOf } from '@novacron/secrets';
 import { login, makeTenant, member, PASSWORD, startIdentity, type Answer, type TestIdentity } from './identity.ts';
 
-export const BEGIN = 'mutation { beginTotp { secret otpauthUri qrCodeSvg } }';
+export const BEGIN = 'mutation ($password: String) { beginTotp(password: $password) { secret otpauthUri qrCodeSvg } }';
 export const CONFIRM = 'mutation ($code: String!) { confirmTotp(code: $code) { codes } }';
 export const DISABLE = 'mutation ($code: String!) { disableTotp(code: $code) }';
 export const RENEW = 'mutation ($code: String!) { renewBackupCodes(code: $code) { codes } }';

@@ -68,6 +68,7 @@ const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
     addresses: t.stringList({ description: 'Networks from which it is taken, such as "192.0.2.0/24" or "2001:db8::1", at most 50; left out: everywhere.' }),
     tenantId: t.id({ description: 'The one tenant that it reaches; left out: all of its user.' }),
     userId: t.id({ description: 'The service account that it is for; left out: you.' }),
+    password: t.string({ description: 'Yours: needed where you signed in more than 10 minutes ago.' }),
   }),
 });
 
@@ -75,8 +76,9 @@ builder.mutationFields((t) => ({
   createApiToken: t.field({
     type: ApiTokenPayload,
     description:
-      'Makes an API token for you, or for a service account of a tenant where you hold service_account:create. FORBIDDEN for scopes that you or the account ' +
-      'do not hold, and to API tokens; NOT_FOUND (tenantId, userId), BAD_USER_INPUT, QUOTA_EXCEEDED at 100 of them.',
+      'Makes an API token for you, or for a service account of a tenant where you hold service_account:create. You are told by mail. FORBIDDEN for scopes that ' +
+      'you or the account do not hold, and to API tokens; NOT_FOUND (tenantId, userId), BAD_USER_INPUT (password: missing or wrong where you signed in more than 10 minutes ago), RATE_LIMITED ' +
+      'after too many wrong ones, QUOTA_EXCEEDED at 100 tokens.',
     args: { input: t.arg({ type: CreateApiTokenInput, required: true, description: 'The new token.' }) },
     resolve: (_root, { input }, context) => context.apiTokens.create(context, input),
   }),

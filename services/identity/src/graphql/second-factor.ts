@@ -53,8 +53,10 @@ builder.mutationFields((t) => ({
     type: TotpEnrollment,
     description:
       'Makes a secret for your authenticator, in place of one that was not confirmed; nothing changes before confirmTotp. INVALID_STATE while ' +
-      'you have a second factor. FORBIDDEN to API tokens, and to who owes a new password.',
-    resolve: (_root, _args, context) => context.secondFactors.begin(context),
+      'you have a second factor. BAD_USER_INPUT (password: missing or wrong where you signed in more than 10 minutes ago), RATE_LIMITED after too many wrong ones. FORBIDDEN to ' +
+      'API tokens, and to who owes a new password.',
+    args: { password: t.arg.string({ description: 'Yours: needed where you signed in more than 10 minutes ago.' }) },
+    resolve: (_root, { password }, context) => context.secondFactors.begin(context, password),
   }),
   confirmTotp: t.field({
     type: BackupCodes,

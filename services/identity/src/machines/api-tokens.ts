@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { API_TOKEN_PREFIX, requireSettled, requireSignedIn, type Authenticator, type RoleAssignment, type Viewer } from '@novacron/contracts';
+import { API_TOKEN_PREFIX, requireSettled, requireSignedIn, type Authenticator, type RequestContext, type RoleAssignment, type Viewer } from '@novacron/contracts';
 import { DomainError, parseId, type SessionId, type TenantId, type UserId } from '@novacron/core';
 import type { Logger } from 'pino';
 import type { Asker } from '../accounts.ts';
+import type { OwnPassword } from '../accounts/own-password.ts';
+import type { Mailbox } from '../mail/mailbox.ts';
 import { parseName } from '../rules.ts';
 import { API_TOKEN_COLUMNS, createApiToken, findPresented, recordUse, revokeApiToken, type ApiTokenRecord } from '../store/api-tokens.ts';
 import type { Database } from '../store/database.ts';
@@ -19,15 +21,17 @@ export interface NewToken {
   addresses?: readonly string[] | null | undefined;
   /** A service account; left out: whoever asks. */
   userId?: string | null | undefined;
+  /** The maker's. */
+  password?: string | null | undefined;
 }
 
 /** Tokens for programs. */
 export interface ApiTokens {
   /**
-   * The secret is told here and never again. Errors: UNAUTHENTICATED, FORBIDDEN (an API token asks, who owes something first, or the scopes are more than
+   * The secret is told here and never again; its maker is told by mail that there is such a token. Errors: UNAUTHENTICATED, FORBIDDEN (an API token asks, who owes something first, or the scopes are more than
    * the user or its maker has), NOT_FOUND (tenantId, userId), BAD_USER_INPUT with the field, QUOTA_EXCEEDED.
    */
-  create(asker: Asker, input: NewToken): Promise<{ token: ApiTokenRecord; secret: string }>;
+  create(asker: RequestContext, input: NewToken): Promise<{ token: ApiTokenRecord; secret: string }>;
   /** One's own, or one of a user that one administers. Idempotent. Errors: UNAUTHENTICATED, FORBIDDEN, NOT_FOUND. */
   revoke(asker: Asker, id: string): Promise<void>;
   /** As the authenticator's, for the secrets of such tokens. */
@@ -47,7 +51,15 @@ export const isApiToken = (token: string): boolean => token.startsWith(API_TOKEN
 
 const hashOf = (secret: string): Buffer<ArrayBuffer> => createHash('sha256').update(secret).digest();
 
-export function createApiTokens({ db, now, logger }: { db: Database; now: () => Date; logger: Logger }): ApiTokens {
+interface ApiTokensOptions {
+  db: Database;
+  ownPassword: OwnPassword;
+  mailbox: Mailbox;
+  now: () => Date;
+  logger: Logger;
+}
+
+export function createApiTokens({ db, ownPassword, mailbox, now, logger }: ApiTokensOptions): ApiTokens {
   async function findView(viewer: Viewer, id: string): Promise<UserView | null> {
     const row = await db.user.findUnique({ where: { id }, select: USER_COLUMNS });
     return viewUser(row === null ? null : userRecord(row), viewer);
@@ -79,26 +91,22 @@ export function createApiTokens({ db, now, logger }: { db: Database; now: () => 
   }
 
   return {
-    async create({ viewer, requestId }, input) {
+    async create({ viewer, requestId, address }, input) {
       const maker = requireSettled(viewer);
       const owner = await ownerOf(maker, input.userId);
       const tenantId = await tenantOf(maker, input.tenantId);
       const [name, scopes, addresses, expiresAt] = [parseName(input.name), parseScopes(input.scopes), parseNetworks(input.addresses ?? []), parseExpiry(input.expiresAt)];
       requireHolds({ ...maker, roles: rolesWithin(maker.roles, tenantId) }, scopes, 'You are');
       requireHolds({ ...maker, userId: owner.userId, roles: rolesWithin(owner.roles, tenantId) }, scopes, 'This account is');
+      await ownPassword.requireRecent(maker, input.password);
+      const at = now();
       const secret = API_TOKEN_PREFIX + randomBytes(SECRET_BYTES).toString('base64url');
       const { userId } = owner;
-      const token = await createApiToken(db, maker, {
-        userId,
-        name,
-        prefix: secret.slice(0, SHOWN_LENGTH),
-        tokenHash: hashOf(secret),
-        scopes,
-        tenantId,
-        addresses,
-        createdAt: now(),
-        createdBy: maker.userId,
-        expiresAt,
+      const prefix = secret.slice(0, SHOWN_LENGTH);
+      const made = { userId, name, prefix, tokenHash: hashOf(secret), scopes, tenantId, addresses, createdAt: at, createdBy: maker.userId, expiresAt };
+      const token = await createApiToken(db, maker, made, async (tx, { name: makerName, email, emailClaimed }) => {
+        if (!emailClaimed) return; // to nobody who might be a stranger
+        await mailbox.post(tx, { kind: 'api_token_created', recipient: email, userId: maker.userId, content: { name: makerName, called: name, prefix, address, at } }, at);
       });
       logger.info({ requestId, by: maker.userId, userId, apiTokenId: token.id, scopes, tenantId }, 'API token created');
       return { token, secret };

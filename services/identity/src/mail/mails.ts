@@ -14,6 +14,8 @@ export interface Mails {
   password_changed: { name: string; address: string | null; at: Date };
   second_factor_changed: { name: string; change: 'enabled' | 'disabled' | 'codes_renewed' | 'reset_by_administrator'; address: string | null; at: Date };
   backup_code_used: { name: string; left: number; address: string | null; device: string | null; at: Date };
+  /** To whoever made it. `called`, `prefix`: by which it is found. */
+  api_token_created: { name: string; called: string; prefix: string; address: string | null; at: Date };
   quota_near_end: { name: string; tenant: string; resource: string; used: string; limit: string };
 }
 

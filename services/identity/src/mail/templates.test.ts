@@ -17,6 +17,7 @@ const MAILS: { [Kind in MailKind]: Mails[Kind] } = {
   password_changed: { name: EVIL, address: null, at: AT },
   second_factor_changed: { name: EVIL, change: 'enabled', address: null, at: AT },
   backup_code_used: { name: EVIL, left: 1, address: null, device: EVIL, at: AT },
+  api_token_created: { name: EVIL, called: EVIL, prefix: 'nc_abc123', address: '192.0.2.1', at: AT },
   quota_near_end: { name: EVIL, tenant: EVIL, resource: 'vms', used: '19', limit: '20' },
 };
 const stored = (content: unknown): unknown => JSON.parse(JSON.stringify(content));

@@ -95,6 +95,12 @@ const TEMPLATES: { [Kind in MailKind]: (content: Stored<Mails[Kind]>, link: (pag
     facts: from(origin),
     after: [NOT_YOU],
   }),
+  api_token_created: ({ name, called, prefix, ...origin }) => ({
+    subject: 'An API token was made',
+    paragraphs: [hello(name), 'an API token was made from your account. A program that has its secret may do in your name, or in that of a service account, what the token was made for:'],
+    facts: [['Name', unlinked(called)], ['Begins with', prefix], ...from(origin)],
+    after: ['If this was not you, revoke it now, change your password, end the other sessions of your account, and tell your administrator.'],
+  }),
   quota_near_end: ({ name, tenant, resource, used, limit }) => ({
     subject: `The quota of ${unlinked(tenant)} is nearly used up`,
     paragraphs: [hello(name), `the tenant ${unlinked(tenant)} has used more than nine tenths of what it may use.`],

@@ -2,6 +2,7 @@ import { OWED, requireInTenant, requirePermission, requireSignedIn, type Request
 import { DomainError, parseId, type TenantId, type UserId } from '@novacron/core';
 import type { Secrets } from '@novacron/secrets';
 import type { Logger } from 'pino';
+import type { OwnPassword } from '../accounts/own-password.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import type { Mails } from '../mail/mails.ts';
 import { parseRole } from '../rules.ts';
@@ -34,8 +35,8 @@ export type SecondFactorCheck = 'none' | 'owed' | 'right' | 'wrong';
 export interface SecondFactors {
   /** For who has shown the right password. RATE_LIMITED after too many wrong codes; a backup code is good all the same. */
   check(userId: UserId, code: string | null, origin: Origin): Promise<SecondFactorCheck>;
-  /** An authenticator to confirm, in place of one that was never confirmed. INVALID_STATE while there is one in use. */
-  begin(asker: RequestContext): Promise<Enrollment>;
+  /** An authenticator to confirm, in place of one that was never confirmed. INVALID_STATE while there is one in use, BAD_USER_INPUT (password) as OwnPassword. */
+  begin(asker: RequestContext, password: string | null | undefined): Promise<Enrollment>;
   /** Takes it into use, and ends the other sessions. Errors: BAD_USER_INPUT (the code), INVALID_STATE (none was begun, or too long ago). */
   confirm(asker: RequestContext, code: string): Promise<string[]>;
   /** Errors: BAD_USER_INPUT, RATE_LIMITED (the code), INVALID_STATE (there is none, or a role demands it). */
@@ -51,6 +52,7 @@ export interface SecondFactors {
 interface SecondFactorsOptions {
   db: Database;
   secrets: Secrets;
+  ownPassword: OwnPassword;
   mailbox: Mailbox;
   now: () => Date;
   logger: Logger;
@@ -64,7 +66,7 @@ const sealedFor = (userId: UserId): string => `totp:${userId}`;
 /** What became of a code; a wrong one is counted, and that must be committed before anybody hears of it. */
 type Spent = 'right' | 'wrong' | { refusedUntil: Date };
 
-export function createSecondFactors({ db, secrets, mailbox, now, logger }: SecondFactorsOptions): SecondFactors {
+export function createSecondFactors({ db, secrets, ownPassword, mailbox, now, logger }: SecondFactorsOptions): SecondFactors {
   const secretOf = ({ userId, secret, keyId }: TotpRow) => secrets.open({ sealed: secret, keyId }, sealedFor(userId));
 
   async function notify(tx: Transaction, { id, name, email, emailClaimed }: Owner, change: Mails['second_factor_changed']['change'], address: string | null, at: Date) {
@@ -126,9 +128,10 @@ export function createSecondFactors({ db, secrets, mailbox, now, logger }: Secon
       return spent;
     },
 
-    async begin({ viewer: someone, requestId }) {
+    async begin({ viewer: someone, requestId }, password) {
       const viewer = requireOwnPassword(someone);
       const { userId } = viewer;
+      await ownPassword.requireRecent(viewer, password);
       const at = now();
       const secret = newSecret();
       const { sealed, keyId } = secrets.seal(secret, sealedFor(userId));

@@ -55,7 +55,12 @@ export interface NewApiToken {
 }
 
 /** UNAUTHENTICATED for a maker whose session has ended, NOT_FOUND for an account that has, QUOTA_EXCEEDED when the user has as many as it can have. */
-export const createApiToken = (db: Database, maker: Viewer, token: NewApiToken): Promise<ApiTokenRecord> =>
+export const createApiToken = (
+  db: Database,
+  maker: Viewer,
+  token: NewApiToken,
+  tell: (tx: Transaction, maker: { name: string; email: string; emailClaimed: boolean }) => Promise<void>,
+): Promise<ApiTokenRecord> =>
   db.$transaction(async (tx) => {
     const alive = await tx.$queryRaw<object[]>`SELECT FROM users WHERE id = ${token.userId}::uuid AND deactivated_at IS NULL AND deleted_at IS NULL FOR NO KEY UPDATE`;
     if (alive.length === 0) throw new DomainError('NOT_FOUND', 'There is no user with this id.', { field: 'userId' });
@@ -63,6 +68,7 @@ export const createApiToken = (db: Database, maker: Viewer, token: NewApiToken):
     const { userId, createdAt } = token;
     const count = await tx.apiToken.count({ where: { userId, revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: createdAt } }] } });
     if (count >= MOST_PER_USER) throw new DomainError('QUOTA_EXCEEDED', `A user has at most ${MOST_PER_USER} API tokens: revoke one first.`);
+    await tell(tx, await tx.user.findUniqueOrThrow({ where: { id: maker.userId }, select: { name: true, email: true, emailClaimed: true } }));
     return tx.apiToken.create({ data: { id: newId(), ...token }, select: API_TOKEN_COLUMNS });
   });
 
@@ -108,7 +114,7 @@ export async function findPresented(db: Database, tokenHash: Buffer<ArrayBuffer>
   const [first] = rows;
   if (first === undefined) return null;
   const { role: _, held_in: __, demanded: ___, must_change_password: mustChangePassword, has_second_factor: hasSecondFactor, ...token } = first;
-  const owes: Debt | null = mustChangePassword ? 'new_password' : !hasSecondFactor && rows.some(({ demanded }) => demanded) ? 'second_factor' : null;
+  const owes: Viewer['owes'] | null = mustChangePassword ? 'new_password' : !hasSecondFactor && rows.some(({ demanded }) => demanded) ? 'second_factor' : null;
   return { ...token, owes, roles: rows.flatMap(({ role, held_in: tenantId }) => (role === null || tenantId === null ? [] : [{ role, tenantId }])) };
 }
 
