@@ -55,7 +55,7 @@ builder.mutationFields((t) => {
     reactivateUser: verb('reactivate', `Lets a user in again. ${NEEDED('user:deactivate')} (it is not deactivated).`),
     deleteUser: verb(
       'delete',
-      'Deletes a user for good: of the person nothing is kept but the id, which still resolves; what it has made stays with the tenants. ' +
+      'Deletes a user for good: of the person nothing is kept but the id, which still resolves, and what the audit log said before; what it has made stays with the tenants. ' +
         'Needs user:delete. NOT_FOUND, FORBIDDEN, INVALID_STATE (it is you, or the last administrator of the platform).',
     ),
     forcePasswordReset: verbOn(

@@ -44,7 +44,7 @@ builder.mutationFields((t) => ({
   deleteAccount: t.boolean({
     cost: 10, // as login
     description:
-      'Deletes your own account for good: nothing of you is kept but the id, and what you have made stays with the tenants. True. BAD_USER_INPUT (password); RATE_LIMITED after too many wrong ones; INVALID_STATE for the last administrator of the platform.',
+      'Deletes your own account for good: nothing of you is kept but the id and what the audit log said before; what you have made stays with the tenants. True. BAD_USER_INPUT (password); RATE_LIMITED after too many wrong ones; INVALID_STATE for the last administrator of the platform.',
     args: { password: t.arg.string({ required: true, description: 'Your password.' }) },
     resolve: async (_root, { password }, context) => {
       await context.profile.deleteAccount(context, password);
