@@ -61,7 +61,7 @@ async function ask(fixture: Fixture, path: string, init: RequestInit = {}): Prom
 const expected = (isEncrypted: boolean): Record<string, unknown> => ({ ...HEADERS, ...(isEncrypted ? { 'strict-transport-security': 'max-age=31536000' } : {}) });
 
 /** Pages and their files may do more than nothing, each by a policy of its own. */
-const PAGES = /^\/$|^\/playground|^\/api\/docs/;
+const PAGES = /^\/$|^\/playground|^\/account|^\/api\/docs/;
 const OF_PAGES = { 'content-security-policy': expect.stringMatching(/^default-src 'none'; (?!.*(https?:|\*|script-src[^;]* 'unsafe)).*frame-ancestors 'none'/) };
 
 describe.each([

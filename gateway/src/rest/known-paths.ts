@@ -5,8 +5,11 @@ const refusals = { '4XX': { $ref: '#/components/responses/Refused' }, '5XX': { $
 const json = (description: string, schema: object) => ({ 200: { description, content: { 'application/json': { schema } } }, ...refusals });
 const body = (schema: object) => ({ required: true, content: { 'application/json': { schema } } });
 
-const CREDENTIALS = { $ref: '#/components/schemas/LoginInput' };
-const ACCOUNT = { $ref: '#/components/schemas/RegisterInput' };
+const texts = (required: readonly string[], optional: readonly string[] = []) => ({
+  type: 'object',
+  properties: Object.fromEntries([...required, ...optional].map((name) => [name, { type: 'string' }])),
+  required,
+});
 const TOKENS = { $ref: '#/components/schemas/AuthPayload' };
 const moment = { type: 'string', format: 'date-time' };
 const totals = {
@@ -22,19 +25,19 @@ const totals = {
 
 export const KNOWN_PATHS: Readonly<Record<string, Record<string, object>>> = {
   '/api/health': { get: { operationId: 'health', summary: 'Whether the gateway runs', tags, security: [], responses: json('It does.', { type: 'object', properties: { status: { const: 'ok' } } }) } },
-  '/api/auth/login': { post: { operationId: 'authLogin', summary: 'As POST /api/v1/login', tags, security: [], requestBody: body(CREDENTIALS), responses: json('Signed in.', TOKENS) } },
+  '/api/auth/login': { post: { operationId: 'authLogin', summary: 'As POST /api/v1/login', tags, security: [], requestBody: body(texts(['email', 'password'], ['code'])), responses: json('Signed in.', TOKENS) } },
   '/api/auth/refresh': {
     post: {
       operationId: 'authRefresh',
       summary: 'As POST /api/v1/sessions/refresh',
       tags,
       security: [],
-      requestBody: body({ type: 'object', properties: { refreshToken: { type: 'string' } }, required: ['refreshToken'] }),
+      requestBody: body(texts(['refreshToken'])),
       responses: json('New tokens.', TOKENS),
     },
   },
   '/api/auth/logout': { post: { operationId: 'authLogout', summary: 'As POST /api/v1/logout', tags, responses: { 204: { description: 'The session has ended.' }, ...refusals } } },
-  '/api/auth/register': { post: { operationId: 'authRegister', summary: 'As POST /api/v1/register', tags, security: [], requestBody: body(ACCOUNT), responses: json('Registered, and signed in.', TOKENS) } },
+  '/api/auth/register': { post: { operationId: 'authRegister', summary: 'As POST /api/v1/register', tags, security: [], requestBody: body(texts(['email', 'name', 'password'])), responses: json('Registered, and signed in.', TOKENS) } },
   '/api/v1/metrics/system': {
     get: {
       operationId: 'systemMetrics',

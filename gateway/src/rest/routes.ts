@@ -78,6 +78,7 @@ class Misfit extends Error {}
  *     setHostMaintenance            PUT    /hosts/{id}/maintenance
  *     startVm, migrateVm            POST   /vms/{id}/start, /vms/{id}/migrate
  *     importImage, planVm           POST   /images/import, /vms/plan  nothing is named by an id yet
+ *     updateProfile                 POST   /profiles/update           nor is what belongs to whoever asks
  *     login                         POST   /login
  *
  * The noun of a mutation is the longest run of words after the verb that is a type of the graph. The id stands in the path: an argument
@@ -125,7 +126,8 @@ function placeVerb(schema: GraphQLSchema, field: RootField): Place {
   const { noun, property } = splitNoun(schema, field, rest);
   const collection = `/${plural(kebab(noun))}`;
   const id = idOf(field, noun);
-  const { method, of } = VERBS.get(verb) ?? { method: 'POST', of: 'verb' };
+  const known = VERBS.get(verb);
+  const { method, of } = known === undefined || (known.of === 'item' && id === null) ? ({ method: 'POST', of: 'verb' } as const) : known;
   if (of === 'collection') {
     if (id !== null || property !== '') throw new Misfit(`"${verb}" is for something new, which has no id`);
     return { method, path: collection, id: null, creates: true };
