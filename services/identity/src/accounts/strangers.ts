@@ -6,7 +6,7 @@ import { hasSecondFactorByNow } from '../store/second-factors.ts';
 
 /**
  * Clears an account for who has just shown that its address is its own, and was not known to be in there: see evictStrangers. Told by
- * mail where a second factor goes with it. The last change of its transaction.
+ * mail where a second factor goes with it.
  */
 export async function clearOfStrangers(tx: Transaction, mailbox: Mailbox, { userId, email, address }: { userId: UserId; email: string; address: string | null }, at: Date): Promise<void> {
   if (await hasSecondFactorByNow(tx, userId)) {

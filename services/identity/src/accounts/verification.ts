@@ -16,8 +16,8 @@ export interface Verification {
   /** Another mail, in place of the one before. Errors: UNAUTHENTICATED, INVALID_STATE (it is verified), RATE_LIMITED. */
   request(asker: Asker): Promise<void>;
   /**
-   * The account has its address from now on. Whoever reads the mail need not be who registered: unless a session of the account asks, all of them
-   * end, and what was put into it goes. Errors: BAD_USER_INPUT (the token), INVALID_STATE (another account has the address).
+   * The account has its address from now on. Whoever reads the mail need not be who registered: unless a session of the account asks, what was
+   * put into it goes; sessions stay, as the password does that they came by. Errors: BAD_USER_INPUT (the token), INVALID_STATE (another account has the address).
    */
   verify(asker: RequestContext, token: string): Promise<void>;
 }

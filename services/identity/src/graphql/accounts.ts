@@ -24,8 +24,8 @@ builder.mutationFields((t) => ({
   verifyEmail: t.boolean({
     authenticated: false,
     description:
-      'Shows that you read mail at the address of your account, by the token of a mail that was sent there. Unless you are signed in to it, its sessions ' +
-      'end, and its second factor, SSH keys, API tokens and user name are removed: somebody else may have put them there. True. BAD_USER_INPUT when the token is unknown, used, replaced or expired; ' +
+      'Shows that you read mail at the address of your account, by the token of a mail that was sent there. Unless you are signed in to it, its ' +
+      'second factor, SSH keys, API tokens and user name are removed: somebody else may have put them there. True. BAD_USER_INPUT when the token is unknown, used, replaced or expired; ' +
       'INVALID_STATE when another account has the address by now.',
     args: { token: t.arg.string({ required: true, description: 'Of the mail.' }) },
     resolve: async (_root, { token }, context) => {

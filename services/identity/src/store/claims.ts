@@ -5,7 +5,6 @@ import { revokeApiTokens } from './api-tokens.ts';
 import type { Database, Transaction } from './database.ts';
 import type { MailToken } from './mail-tokens.ts';
 import { removeSecondFactor } from './second-factors.ts';
-import { endSessions } from './sessions.ts';
 
 /** Every write about whose an address is: any number may wait for it, one has it. */
 
@@ -34,7 +33,7 @@ export async function claimAddress(tx: Transaction, { userId, email }: MailToken
 
 /**
  * Until somebody shows that an account's address is its own, anybody may have been in there: nothing that was put into it is left by
- * which they come back, or keep out who has shown it. The last change of its transaction.
+ * which they come back without its password, or keep out who has shown it. Sessions are left to the caller.
  */
 export async function evictStrangers(tx: Transaction, userId: UserId, at: Date): Promise<void> {
   await tx.mailToken.updateMany({ where: { userId, usedAt: null }, data: { usedAt: at } });
@@ -42,7 +41,6 @@ export async function evictStrangers(tx: Transaction, userId: UserId, at: Date):
   await tx.sshKey.deleteMany({ where: { userId } });
   await tx.user.update({ where: { id: userId }, data: { username: null } });
   await revokeApiTokens(tx, { userId }, at);
-  await endSessions(tx, { userId }, at);
   await removeSecondFactor(tx, userId);
 }
 
